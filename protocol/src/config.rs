@@ -1,0 +1,114 @@
+//! The site's configuration: `GET /dcdn/config.json`.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// What the site owner sets. Unknown fields are ignored, missing ones have the
+/// defaults below; a page's `data-*` attributes go on top.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SiteConfig {
+    /// The off switch: `false` makes pages plain HTTP and removes the worker.
+    pub enabled: bool,
+    /// How chunks are divided between origin and peers.
+    pub policy: PolicyName,
+    /// Longest time in milliseconds that a reader waits for peers that are known
+    /// but not yet connected, before the origin takes over.
+    pub slack_ms: u32,
+    /// Resources below this many bytes are not worth a peer.
+    pub min_bytes: u64,
+    /// STUN servers for `RTCPeerConnection`, `stun:host:port`. No TURN: who
+    /// cannot be reached is not used (thesis section 3.3).
+    pub stun: Vec<String>,
+    /// Peers that one page connects to at the most.
+    pub max_peers: u32,
+    /// Bytes per second that one page uploads at the most; `None` is no limit.
+    pub upload_bytes_per_second: Option<u32>,
+    /// Base URL of the coordination server, without a trailing slash; empty for
+    /// the page's own origin.
+    pub coord: String,
+    /// Keep the page itself (HTML, scripts, styles) for when the server is out of
+    /// reach. Only for sites whose pages are the same for everybody.
+    pub offline_pages: bool,
+}
+
+impl Default for SiteConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            policy: PolicyName::HeadStart,
+            slack_ms: 3000,
+            min_bytes: 64 * 1024,
+            stun: Vec::new(),
+            max_peers: 8,
+            upload_bytes_per_second: None,
+            coord: String::new(),
+            offline_pages: false,
+        }
+    }
+}
+
+impl SiteConfig {
+    /// This configuration with a page's settings laid over it.
+    #[must_use]
+    pub fn with(mut self, settings: &PageSettings) -> Self {
+        self.policy = settings.policy.unwrap_or(self.policy);
+        self.slack_ms = settings.slack_ms.unwrap_or(self.slack_ms);
+        if let Some(coord) = &settings.coord {
+            coord.trim_end_matches('/').clone_into(&mut self.coord);
+        }
+        self
+    }
+}
+
+/// What a page's script tag sets: `data-policy`, `data-slack-ms`, `data-coord`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PageSettings {
+    /// See [`SiteConfig::policy`].
+    pub policy: Option<PolicyName>,
+    /// See [`SiteConfig::slack_ms`].
+    pub slack_ms: Option<u32>,
+    /// See [`SiteConfig::coord`].
+    pub coord: Option<String>,
+}
+
+/// The download configurations of thesis section 3.4 that there are so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PolicyName {
+    /// Pass through: the worker does nothing. The control.
+    Http,
+    /// Peers when there are any, HTTP when not.
+    Basic,
+    /// First bytes over HTTP before metadata or socket, the rest as `basic`.
+    HeadStart,
+}
+
+impl PolicyName {
+    /// The name as configuration writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Basic => "basic",
+            Self::HeadStart => "head-start",
+        }
+    }
+}
+
+impl FromStr for PolicyName {
+    type Err = UnknownPolicy;
+
+    fn from_str(text: &str) -> Result<Self, UnknownPolicy> {
+        [Self::Http, Self::Basic, Self::HeadStart]
+            .into_iter()
+            .find(|policy| policy.as_str() == text)
+            .ok_or_else(|| UnknownPolicy(text.to_owned()))
+    }
+}
+
+/// A policy name that does not exist.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown policy {0:?}; there are http, basic and head-start")]
+pub struct UnknownPolicy(pub String);

@@ -1,0 +1,135 @@
+//! Page <-> coordination server: binary WebSocket messages, one frame each, no body.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ContentId, GroupId, PeerId};
+
+/// Most bytes of one message in either direction.
+pub const MAX_MESSAGE: usize = 32 * 1024;
+
+/// Most bytes of a session description (Chromium's with one data channel is below 1 KiB).
+pub const MAX_SDP: usize = 16 * 1024;
+
+/// Most bytes of an ICE candidate line.
+pub const MAX_CANDIDATE: usize = 1024;
+
+/// Peers recommended for one join: the thesis's number (section 3.1).
+pub const DEFAULT_WANT: u8 = 5;
+
+/// From a page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase")]
+pub enum ToCoord {
+    /// First message. Anything else before it is an error.
+    Hello {
+        /// [`crate::VERSION`].
+        version: u16,
+        /// The browser profile that the page runs in.
+        group: GroupId,
+    },
+    /// Enter the swarm of a content. May be repeated to ask for more peers.
+    Join {
+        /// The swarm.
+        content: ContentId,
+        /// Peers wanted; 0 for a seed that only wants to be found.
+        want: u8,
+    },
+    /// Leave the swarm of a content.
+    Leave {
+        /// The swarm.
+        content: ContentId,
+    },
+    /// Pass `signal` to `to`, who must share a swarm with the sender.
+    Signal {
+        /// The receiver.
+        to: PeerId,
+        /// What to pass.
+        signal: Signal,
+    },
+}
+
+/// To a page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase")]
+pub enum FromCoord {
+    /// Answer to [`ToCoord::Hello`].
+    Welcome {
+        /// [`crate::VERSION`].
+        version: u16,
+        /// The id that the page has on this socket.
+        peer: PeerId,
+    },
+    /// Answer to [`ToCoord::Join`]: members of the swarm, never of the same group.
+    Peers {
+        /// The swarm.
+        content: ContentId,
+        /// At most as many as wanted; empty if there is nobody.
+        peers: Vec<PeerId>,
+    },
+    /// A signal from another peer.
+    Signal {
+        /// The sender.
+        from: PeerId,
+        /// What it sent.
+        signal: Signal,
+    },
+    /// Something that the page sent was refused. The socket stays open unless
+    /// the code says otherwise.
+    Error {
+        /// Why, for programs.
+        code: ErrorCode,
+        /// Why, for people.
+        message: String,
+        /// The peer that a refused signal was for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        peer: Option<PeerId>,
+    },
+}
+
+/// What two peers tell each other to connect (RFC 8829, RFC 8838). The peer that
+/// makes the offer is whoever wants something; when both offer at once, the
+/// offer of the smaller [`PeerId`] stands and the other side drops its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum Signal {
+    /// A session description that opens a connection.
+    Offer {
+        /// At most [`MAX_SDP`] bytes.
+        sdp: String,
+    },
+    /// The answer to an offer.
+    Answer {
+        /// At most [`MAX_SDP`] bytes.
+        sdp: String,
+    },
+    /// A trickled ICE candidate. An empty line ends the candidates.
+    #[serde(rename_all = "camelCase")]
+    Candidate {
+        /// `candidate:…`, at most [`MAX_CANDIDATE`] bytes.
+        candidate: String,
+        /// Media section by name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sdp_mid: Option<String>,
+        /// Media section by position.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sdp_m_line_index: Option<u16>,
+    },
+}
+
+/// Why the coordination server refused something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// Not a message of this protocol.
+    BadMessage,
+    /// A version that the server does not speak; the socket closes.
+    Version,
+    /// A message before `hello`; the socket closes.
+    HelloFirst,
+    /// Too many messages or bytes; the socket closes.
+    RateLimit,
+    /// Too many swarms on one socket.
+    TooManySwarms,
+    /// No such peer in a swarm that the sender is in.
+    UnknownPeer,
+}

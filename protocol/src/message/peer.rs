@@ -1,0 +1,106 @@
+//! Page <-> page: data channel messages, one frame each.
+//!
+//! The channel is reliable and unordered (thesis section 3.3), so no message may
+//! rely on another having come first.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ChunkIndex, ChunkSet, ContentId};
+
+/// Label of the data channel.
+pub const CHANNEL_LABEL: &str = "dcdn";
+
+/// Stream number of the data channel. Both sides create it as negotiated, which
+/// saves a round trip.
+pub const CHANNEL_ID: u16 = 0;
+
+/// Most bytes of one message, header included: 64 KiB saturates a channel.
+pub const MAX_MESSAGE: usize = 64 * 1024;
+
+/// Bytes of a chunk in one [`PeerMessage::Chunk`], but for the last of a chunk:
+/// a default chunk is five equal pieces, and the header has room.
+pub const PIECE_SIZE: u32 = 52 * 1024;
+
+/// Most requests that a peer keeps waiting for one other peer; the next is
+/// answered with [`ChunkFailReason::Busy`].
+pub const MAX_QUEUED_REQUESTS: usize = 32;
+
+/// A message between peers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase")]
+pub enum PeerMessage {
+    /// Sent by both sides when the channel opens. On another version the
+    /// connection is closed.
+    Hello {
+        /// [`crate::VERSION`].
+        version: u16,
+    },
+    /// Asks to be told which chunks of `content` the other holds, now and as
+    /// they come. Answered by [`PeerMessage::Have`].
+    Interested {
+        /// The content.
+        content: ContentId,
+    },
+    /// All the chunks of `content` that the sender holds. Replaces what it said before.
+    Have {
+        /// The content.
+        content: ContentId,
+        /// The chunks.
+        chunks: ChunkSet,
+    },
+    /// Asks for a chunk. Answered by its [`PeerMessage::Chunk`] pieces or by
+    /// [`PeerMessage::ChunkFail`].
+    Request {
+        /// The content.
+        content: ContentId,
+        /// The chunk.
+        chunk: ChunkIndex,
+    },
+    /// Takes a request back; what is still to be sent of it is not sent.
+    Cancel {
+        /// The content.
+        content: ContentId,
+        /// The chunk.
+        chunk: ChunkIndex,
+    },
+    /// A piece of a chunk; the frame's body is its bytes. Pieces may come in any order.
+    Chunk {
+        /// The content.
+        content: ContentId,
+        /// The chunk.
+        chunk: ChunkIndex,
+        /// Where in the chunk the body belongs, in bytes.
+        offset: u32,
+        /// Bytes of the whole chunk.
+        size: u32,
+    },
+    /// The request is not answered with the chunk (thesis: `chunkFail`).
+    ChunkFail {
+        /// The content.
+        content: ContentId,
+        /// The chunk.
+        chunk: ChunkIndex,
+        /// Why.
+        reason: ChunkFailReason,
+    },
+    /// Something that the other side sent was not understood.
+    Error {
+        /// Why, for people.
+        message: String,
+    },
+}
+
+/// Why a peer does not send a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChunkFailReason {
+    /// It does not hold the chunk.
+    NotHeld,
+    /// It has too much to do.
+    Busy,
+    /// It does not upload, by its visitor's or its site's choice.
+    Declined,
+    /// Said by the receiving page, not on the wire: the connection went, or the
+    /// pieces do not make a chunk.
+    Broken,
+}

@@ -1,0 +1,228 @@
+//! Page shim <-> its service worker: structured clones over a `MessagePort`.
+//!
+//! The port is made by the page and handed over with [`HANDSHAKE`]. A message is
+//! the enum as a plain object; a chunk's bytes ride along as an `ArrayBuffer` in
+//! the property [`BODY`], transferred and never copied.
+
+use serde::{Deserialize, Serialize};
+
+use super::peer::ChunkFailReason;
+use crate::config::{PageSettings, SiteConfig};
+use crate::stats::Stats;
+use crate::{ChunkIndex, ChunkSet, ContentId, PeerId};
+
+/// `type` of the `ServiceWorker.postMessage` that hands over the port, as its
+/// one transferred object.
+pub const HANDSHAKE: &str = "dcdn:port";
+
+/// `type` of the `Client.postMessage` by which a worker that has just started
+/// asks the pages out there for new ports: those of its predecessor are dead.
+pub const RECONNECT: &str = "dcdn:reconnect";
+
+/// `type` of the `ServiceWorker.postMessage` that keeps the worker alive. Only
+/// such events do: traffic on a port does not count.
+pub const KEEP_ALIVE: &str = "dcdn:ping";
+
+/// Milliseconds between two [`KEEP_ALIVE`] while [`ToShim::Busy`] holds. Browsers
+/// stop a worker about 30 s after its last event.
+pub const KEEP_ALIVE_INTERVAL_MS: u32 = 10_000;
+
+/// Property that carries a chunk's `ArrayBuffer`.
+pub const BODY: &str = "body";
+
+/// From the page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase")]
+pub enum ToWorker {
+    /// First message on a port.
+    Hello {
+        /// [`crate::VERSION`].
+        version: u16,
+        /// What the page's script tag sets over the site's configuration.
+        settings: PageSettings,
+        /// Path of the page, by which the worker remembers its settings.
+        page: String,
+        /// The page's `performance.timeOrigin`: the worker reports times from there.
+        time_origin: f64,
+    },
+    /// Asks whether the coordination server can be reached, answered by
+    /// [`ToShim::Reachable`]. A page asks before it opens a socket: a socket that
+    /// fails is an error in the page's console, a failed fetch in the worker is not.
+    Probe,
+    /// Peers cannot be looked for: there is no socket, no WebRTC or no consent.
+    /// Taken back by the next [`ToWorker::Expecting`].
+    NoPeers,
+    /// Answer to [`ToShim::Join`], and whenever the number changes: peers of that
+    /// swarm that the page is connected to or still connecting to.
+    Expecting {
+        /// The swarm.
+        content: ContentId,
+        /// How many may yet serve.
+        peers: u32,
+    },
+    /// A peer's channel is open.
+    PeerUp {
+        /// The peer.
+        peer: PeerId,
+    },
+    /// A peer's channel is gone; so is all that was asked of it.
+    PeerDown {
+        /// The peer.
+        peer: PeerId,
+    },
+    /// What a peer holds; replaces what it held.
+    PeerHas {
+        /// The peer.
+        peer: PeerId,
+        /// The content.
+        content: ContentId,
+        /// The chunks.
+        chunks: ChunkSet,
+    },
+    /// A piece of a requested chunk has come.
+    Progress {
+        /// The peer.
+        peer: PeerId,
+        /// The content.
+        content: ContentId,
+        /// The chunk.
+        chunk: ChunkIndex,
+        /// Bytes of the chunk so far.
+        received: u32,
+    },
+    /// A requested chunk is whole; its bytes, unverified, are in [`BODY`].
+    Chunk {
+        /// The peer.
+        peer: PeerId,
+        /// The content.
+        content: ContentId,
+        /// The chunk.
+        chunk: ChunkIndex,
+    },
+    /// A requested chunk will not come from this peer.
+    ChunkFail {
+        /// The peer.
+        peer: PeerId,
+        /// The content.
+        content: ContentId,
+        /// The chunk.
+        chunk: ChunkIndex,
+        /// Why.
+        reason: ChunkFailReason,
+    },
+    /// Asks for [`ToShim::Stats`] of this page.
+    StatsRequest {
+        /// Comes back with the answer.
+        id: u32,
+    },
+    /// The page is going away.
+    Bye,
+}
+
+/// From the worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase")]
+pub enum ToShim {
+    /// Answer to [`ToWorker::Hello`]. On another version the page lets the port go.
+    Welcome {
+        /// [`crate::VERSION`].
+        version: u16,
+        /// The site's configuration with the page's settings laid over it.
+        config: SiteConfig,
+    },
+    /// Answer to [`ToWorker::Probe`].
+    Reachable {
+        /// Whether a socket would probably open.
+        up: bool,
+    },
+    /// Find and connect to peers of a swarm; with `want` 0 just be found.
+    Join {
+        /// The swarm.
+        content: ContentId,
+        /// Peers wanted.
+        want: u8,
+    },
+    /// The swarm is of no more interest.
+    Leave {
+        /// The swarm.
+        content: ContentId,
+    },
+    /// What this browser can upload of a content; replaces what was said before.
+    Have {
+        /// The content.
+        content: ContentId,
+        /// The chunks, all in the store.
+        chunks: ChunkSet,
+    },
+    /// Ask a peer for a chunk.
+    Request {
+        /// The peer.
+        peer: PeerId,
+        /// The content.
+        content: ContentId,
+        /// The chunk.
+        chunk: ChunkIndex,
+        /// Bytes that the chunk must have.
+        size: u32,
+    },
+    /// Take a request back.
+    Cancel {
+        /// The peer.
+        peer: PeerId,
+        /// The content.
+        content: ContentId,
+        /// The chunk.
+        chunk: ChunkIndex,
+    },
+    /// The peer sent wrong bytes: hang up and never connect to it again.
+    Ban {
+        /// The peer.
+        peer: PeerId,
+    },
+    /// Responses are open (or no longer): the page sends [`KEEP_ALIVE`] meanwhile.
+    Busy {
+        /// Whether any is.
+        open: bool,
+    },
+    /// Answer to [`ToWorker::StatsRequest`].
+    Stats {
+        /// From the request.
+        id: u32,
+        /// What this page was served; the page adds what it uploaded.
+        stats: Stats,
+    },
+    /// Something that the page asked for has moved on, for `dcdn.on`.
+    Event {
+        /// What.
+        event: PageEvent,
+    },
+}
+
+/// What `dcdn.on(name, fn)` hears of; `name` is the tag.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "camelCase")]
+pub enum PageEvent {
+    /// A chunk has been delivered to this page.
+    Progress {
+        /// The resource.
+        url: String,
+        /// Bytes delivered so far, each byte counted once.
+        loaded: u64,
+        /// Bytes of the resource.
+        total: u64,
+        /// Where this chunk came from.
+        source: crate::stats::Source,
+    },
+    /// The whole resource has been delivered to this page.
+    Done {
+        /// The resource.
+        url: String,
+    },
+    /// A resource could not be delivered, or a peer sent wrong bytes.
+    Error {
+        /// The resource.
+        url: String,
+        /// Why, for people.
+        message: String,
+    },
+}

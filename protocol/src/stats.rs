@@ -1,0 +1,61 @@
+//! What a page was served and from where: the thesis's built-in statistics (section 4.1).
+
+use serde::{Deserialize, Serialize};
+
+/// Where delivered bytes came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// The site's server.
+    Http,
+    /// Another visitor.
+    P2p,
+    /// This browser's own store.
+    Cache,
+}
+
+/// The worker's part of `dcdn.stats()`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Stats {
+    /// Each resource that the page asked for, in the order of its first request.
+    pub urls: Vec<UrlStats>,
+    /// Sums over the resources.
+    pub totals: Totals,
+}
+
+/// One resource as one page saw it. Each byte is counted once, by its first
+/// delivery, however often the page asks for it again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UrlStats {
+    /// Path and query.
+    pub url: String,
+    /// The policy that served it.
+    pub policy: crate::PolicyName,
+    /// Bytes of the whole resource, once known.
+    pub length: Option<u64>,
+    /// Bytes from the site's server.
+    pub bytes_http: u64,
+    /// Bytes from other visitors.
+    pub bytes_p2p: u64,
+    /// Bytes from this browser's store.
+    pub bytes_cache: u64,
+    /// First request, in milliseconds from the page's navigationStart.
+    pub requested_ms: f64,
+    /// First byte delivered, in milliseconds from the page's navigationStart.
+    pub ttfb_ms: Option<f64>,
+    /// Last byte of the resource delivered, in milliseconds from the page's navigationStart.
+    pub ttlb_ms: Option<f64>,
+}
+
+/// Sums, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// From the site's server.
+    pub bytes_http: u64,
+    /// From other visitors.
+    pub bytes_p2p: u64,
+    /// From this browser's store.
+    pub bytes_cache: u64,
+    /// To other visitors, by this page.
+    pub bytes_uploaded: u64,
+}

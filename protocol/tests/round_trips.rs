@@ -1,0 +1,258 @@
+//! What is written is read back, and nothing that comes in can hurt.
+
+use dcdn_protocol::chunk::{ChunkIndex, ChunkSet, Layout};
+use dcdn_protocol::frame;
+use dcdn_protocol::message::coord::{FromCoord, Signal, ToCoord};
+use dcdn_protocol::message::peer::{ChunkFailReason, PeerMessage};
+use dcdn_protocol::{ByteRange, ChunkHash, ContentId, GroupId, Manifest, PeerId, SiteConfig};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+fn content() -> impl Strategy<Value = ContentId> {
+    any::<[u8; 32]>().prop_map(ContentId)
+}
+
+fn peer() -> impl Strategy<Value = PeerId> {
+    any::<[u8; 16]>().prop_map(PeerId)
+}
+
+fn chunk() -> impl Strategy<Value = ChunkIndex> {
+    (0..1u32 << 20).prop_map(ChunkIndex)
+}
+
+fn chunk_set() -> impl Strategy<Value = ChunkSet> {
+    vec((0..10_000u32, 1..50u32), 0..20).prop_map(|runs| {
+        let mut set = ChunkSet::new();
+        for (start, len) in runs {
+            set.insert_run(start..start + len);
+        }
+        set
+    })
+}
+
+fn layout() -> impl Strategy<Value = Layout> {
+    (0..1u64 << 32, 1024..1u32 << 20)
+        .prop_filter_map("within bounds", |(length, size)| Layout::new(length, size).ok())
+}
+
+fn signal() -> impl Strategy<Value = Signal> {
+    prop_oneof![
+        ".*".prop_map(|sdp| Signal::Offer { sdp }),
+        ".*".prop_map(|sdp| Signal::Answer { sdp }),
+        (".*", option::of(".*"), option::of(any::<u16>())).prop_map(|(candidate, mid, line)| {
+            Signal::Candidate { candidate, sdp_mid: mid, sdp_m_line_index: line }
+        }),
+    ]
+}
+
+fn to_coord() -> impl Strategy<Value = ToCoord> {
+    prop_oneof![
+        (any::<u16>(), any::<[u8; 16]>())
+            .prop_map(|(version, group)| ToCoord::Hello { version, group: GroupId(group) }),
+        (content(), any::<u8>()).prop_map(|(content, want)| ToCoord::Join { content, want }),
+        content().prop_map(|content| ToCoord::Leave { content }),
+        (peer(), signal()).prop_map(|(to, signal)| ToCoord::Signal { to, signal }),
+    ]
+}
+
+fn from_coord() -> impl Strategy<Value = FromCoord> {
+    prop_oneof![
+        (any::<u16>(), peer()).prop_map(|(version, peer)| FromCoord::Welcome { version, peer }),
+        (content(), vec(peer(), 0..6))
+            .prop_map(|(content, peers)| FromCoord::Peers { content, peers }),
+        (peer(), signal()).prop_map(|(from, signal)| FromCoord::Signal { from, signal }),
+    ]
+}
+
+fn peer_message() -> impl Strategy<Value = PeerMessage> {
+    prop_oneof![
+        any::<u16>().prop_map(|version| PeerMessage::Hello { version }),
+        content().prop_map(|content| PeerMessage::Interested { content }),
+        (content(), chunk_set())
+            .prop_map(|(content, chunks)| PeerMessage::Have { content, chunks }),
+        (content(), chunk()).prop_map(|(content, chunk)| PeerMessage::Request { content, chunk }),
+        (content(), chunk()).prop_map(|(content, chunk)| PeerMessage::Cancel { content, chunk }),
+        (content(), chunk(), any::<u32>(), any::<u32>()).prop_map(
+            |(content, chunk, offset, size)| PeerMessage::Chunk { content, chunk, offset, size }
+        ),
+        (content(), chunk()).prop_map(|(content, chunk)| PeerMessage::ChunkFail {
+            content,
+            chunk,
+            reason: ChunkFailReason::Busy,
+        }),
+    ]
+}
+
+fn manifest() -> impl Strategy<Value = Manifest> {
+    (0..200u64, 0..1024u64, ".*", option::of(".*"), option::of(".*")).prop_map(
+        |(chunks, tail, url, etag, last_modified)| {
+            let layout = Layout::new(chunks * 1024 + tail, 1024).expect("within bounds");
+            let hashes = layout.chunks().map(|c| ChunkHash::of(&c.0.to_le_bytes())).collect();
+            Manifest::new(url, layout, "image/jpeg".into(), etag, last_modified, hashes)
+                .expect("a hash for each chunk")
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn a_message_to_the_server_survives_its_frame(message in to_coord()) {
+        let bytes = frame::encode(&message, &[]).expect("encodes");
+        let (read, body) = frame::decode::<ToCoord>(&bytes).expect("decodes");
+        prop_assert_eq!(read, message);
+        prop_assert!(body.is_empty());
+    }
+
+    #[test]
+    fn a_message_from_the_server_survives_its_frame(message in from_coord()) {
+        let bytes = frame::encode(&message, &[]).expect("encodes");
+        prop_assert_eq!(frame::decode::<FromCoord>(&bytes).expect("decodes").0, message);
+    }
+
+    #[test]
+    fn a_peer_message_survives_its_frame_with_its_body(
+        message in peer_message(),
+        body in vec(any::<u8>(), 0..2000),
+    ) {
+        let bytes = frame::encode(&message, &body).expect("encodes");
+        let (read, read_body) = frame::decode::<PeerMessage>(&bytes).expect("decodes");
+        prop_assert_eq!(read, message);
+        prop_assert_eq!(read_body, &body[..]);
+    }
+
+    #[test]
+    fn a_manifest_survives_its_frame(manifest in manifest()) {
+        let bytes = manifest.encode().expect("encodes");
+        prop_assert_eq!(Manifest::decode(&bytes).expect("decodes"), manifest);
+    }
+
+    #[test]
+    fn a_manifest_with_any_hash_bit_flipped_is_refused(
+        manifest in manifest(),
+        at in any::<prop::sample::Index>(),
+    ) {
+        prop_assume!(!manifest.hashes.is_empty());
+        let mut bytes = manifest.encode().expect("encodes");
+        let body = bytes.len() - manifest.hashes.len() * 32;
+        let at = body + at.index(bytes.len() - body);
+        bytes[at] ^= 1;
+        prop_assert!(Manifest::decode(&bytes).is_err());
+    }
+
+    #[test]
+    fn decoders_never_panic_on_any_bytes(bytes in vec(any::<u8>(), 0..300)) {
+        read_with_every_decoder(&bytes);
+    }
+
+    #[test]
+    fn decoders_never_panic_on_damaged_frames(
+        message in peer_message(),
+        damage in vec((any::<prop::sample::Index>(), any::<u8>()), 0..8),
+        keep in any::<prop::sample::Index>(),
+    ) {
+        let mut bytes = frame::encode(&message, b"body").expect("encodes");
+        for (at, value) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        bytes.truncate(keep.index(bytes.len() + 1));
+        read_with_every_decoder(&bytes);
+    }
+
+    #[test]
+    fn chunks_partition_the_content(layout in layout()) {
+        let count = layout.chunk_count();
+        prop_assume!(count <= 5000);
+        let mut at = 0;
+        for chunk in layout.chunks() {
+            let range = layout.range_of(chunk);
+            prop_assert_eq!(range.start, at);
+            prop_assert!(!range.is_empty());
+            prop_assert_eq!(layout.chunk_at(range.start), chunk);
+            prop_assert_eq!(layout.chunk_at(range.end - 1), chunk);
+            at = range.end;
+        }
+        prop_assert_eq!(at, layout.length());
+        prop_assert_eq!(layout.size_of(ChunkIndex(count)), 0);
+    }
+
+    #[test]
+    fn covering_chunks_hold_the_range_and_no_chunk_too_many(
+        layout in layout(),
+        a in any::<u64>(),
+        b in any::<u64>(),
+    ) {
+        prop_assume!(layout.length() > 0);
+        let (a, b) = (a % layout.length(), b % layout.length());
+        let range = ByteRange::new(a.min(b), a.max(b) + 1);
+        let run = layout.covering(range);
+        let held = layout.range_of_run(&run);
+        prop_assert_eq!(held.intersection(range), range);
+        prop_assert!(layout.range_of(ChunkIndex(run.start)).end > range.start);
+        prop_assert!(layout.range_of(ChunkIndex(run.end - 1)).start < range.end);
+    }
+
+    #[test]
+    fn a_chunk_set_is_a_set(chunks in vec(0..200u32, 0..100), gone in vec(0..200u32, 0..50)) {
+        let mut model: std::collections::BTreeSet<u32> = chunks.iter().copied().collect();
+        let mut set: ChunkSet = chunks.into_iter().map(ChunkIndex).collect();
+        for chunk in gone {
+            model.remove(&chunk);
+            set.remove(ChunkIndex(chunk));
+        }
+        prop_assert_eq!(set.count() as usize, model.len());
+        prop_assert_eq!(set.iter().map(|c| c.0).collect::<Vec<_>>(), model.iter().copied().collect::<Vec<_>>());
+        prop_assert_eq!(set.is_full(200), model.len() == 200);
+        let json = serde_json::to_string(&set).expect("serialises");
+        prop_assert_eq!(serde_json::from_str::<ChunkSet>(&json).expect("reads back"), set);
+    }
+}
+
+fn read_with_every_decoder(bytes: &[u8]) {
+    let _ = frame::decode::<ToCoord>(bytes);
+    let _ = frame::decode::<FromCoord>(bytes);
+    let _ = frame::decode::<PeerMessage>(bytes);
+    let _ = Manifest::decode(bytes);
+}
+
+#[test]
+fn the_frame_is_what_the_documentation_says() {
+    let bytes = frame::encode(&PeerMessage::Hello { version: 1 }, b"xyz").expect("encodes");
+    assert_eq!(bytes, b"\x1c\x00{\"type\":\"hello\",\"version\":1}xyz");
+}
+
+#[test]
+fn an_unknown_field_is_ignored_and_an_unknown_type_is_an_error() {
+    let known = frame::encode(&serde_json::json!({"type": "hello", "version": 1, "new": 2}), &[]);
+    let unknown = frame::encode(&serde_json::json!({"type": "salute"}), &[]);
+
+    let known = known.expect("encodes");
+    assert!(frame::decode::<PeerMessage>(&known).is_ok());
+    let unknown = unknown.expect("encodes");
+    assert!(frame::decode::<PeerMessage>(&unknown).is_err());
+}
+
+#[test]
+fn chunk_failure_is_called_what_the_thesis_calls_it() {
+    let message = PeerMessage::ChunkFail {
+        content: ContentId([0; 32]),
+        chunk: ChunkIndex(3),
+        reason: ChunkFailReason::NotHeld,
+    };
+    let json = serde_json::to_value(&message).expect("serialises");
+    assert_eq!(json["type"], "chunkFail");
+    assert_eq!(json["reason"], "not_held");
+}
+
+#[test]
+fn a_chunk_run_beyond_every_content_is_refused() {
+    assert!(serde_json::from_str::<ChunkSet>("[[0,4294967295]]").is_err());
+    assert!(serde_json::from_str::<ChunkSet>("[[5,5]]").is_err());
+}
+
+#[test]
+fn a_configuration_may_leave_out_everything() {
+    let config: SiteConfig = serde_json::from_str("{}").expect("reads");
+    assert_eq!(config, SiteConfig::default());
+}
