@@ -1,1 +1,34 @@
-//! stub
+//! The brain: which chunk of a content is fetched next, from whom, and by when.
+//!
+//! A [`Download`] decides for one content, and [`Links`] keeps what is known of
+//! the connections that all downloads share. Both are sans-IO: the caller feeds
+//! [`Input`]s with the time, drains [`Command`]s, and comes back at
+//! [`Download::poll_timeout`] with [`Input::Tick`]. There is no clock, no
+//! randomness but the seed passed in, no payload byte and no iteration whose
+//! order could differ between two runs: same inputs, same commands.
+//!
+//! ```text
+//!  readers' positions ─► wanted chunks, nearest first ─┐
+//!  store, manifest, peers, origin ─────────────────────┴► Policy ─► commands
+//! ```
+//!
+//! A [`policy`] answers one question, where a missing chunk should come from
+//! now. What holds for every policy is here, not there: a chunk is in flight from
+//! one place at a time, a peer that is silent loses its chunks, a peer that lies
+//! is banned, an origin that fails is tried again with growing pauses, and only
+//! chunks within the read-ahead of a reader are fetched or kept.
+
+mod download;
+mod links;
+mod origin;
+pub mod policy;
+mod readers;
+mod time;
+mod types;
+
+pub use download::{Download, MAX_ORIGIN_REQUESTS, Settings};
+pub use links::{CHUNK_TIMEOUT, Links, MAX_STRIKES, STALL_TIMEOUT, WINDOW_BYTES};
+pub use origin::{MAX_ORIGIN_FAILURES, MAX_ORIGIN_RUN};
+pub use readers::READ_AHEAD;
+pub use time::Timestamp;
+pub use types::{Command, Input, Link, OriginRequest, ReaderId};

@@ -1,0 +1,32 @@
+//! The HTTP HEAD-start configuration (thesis section 3.4.3): the first bytes come
+//! over HTTP at once, before metadata or socket, the rest as in [`super::basic`].
+//!
+//! Where the thesis sends a HEAD request for the length, one Range request brings
+//! the length and the first bytes together. Chunks are requested nearest first,
+//! because the reader is already consuming.
+
+use super::{Choice, Policy, View, basic};
+
+/// Bytes of the head: two chunks of the usual size, a sixth of the thesis's 3.2 MB image.
+pub const HEAD_BYTES: u64 = 512 * 1024;
+
+/// See the module.
+#[derive(Debug)]
+pub struct HeadStart;
+
+impl Policy for HeadStart {
+    fn head_bytes(&self) -> u64 {
+        HEAD_BYTES
+    }
+
+    fn random_order(&self) -> bool {
+        false
+    }
+
+    fn choose(&self, view: &View<'_>) -> Choice {
+        if view.in_head && view.ready.is_empty() {
+            return Choice::Origin;
+        }
+        basic::peers_else_origin(view)
+    }
+}

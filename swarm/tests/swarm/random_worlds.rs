@@ -1,0 +1,125 @@
+//! Whatever happens in whatever order, readers end complete and bounds hold.
+//! (The bounds are checked by the world at every step.)
+
+use crate::world::{Character, World};
+use dcdn_protocol::{ByteRange, ChunkSet, PolicyName};
+use dcdn_swarm::{Input, Link};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+#[derive(Clone, Debug)]
+struct Scenario {
+    policy: PolicyName,
+    length: u64,
+    seed: u64,
+    manifest: Option<u64>,
+    expecting: Option<(u64, u32)>,
+    peers: Vec<(u64, Character, u32, u32, Option<u64>)>,
+    readers: Vec<(u64, u64)>,
+    stored: Vec<u32>,
+    origin_failures: u32,
+    origin_ms: u64,
+    peer_ms: u64,
+}
+
+fn character() -> impl Strategy<Value = Character> {
+    prop_oneof![
+        3 => Just(Character::Honest),
+        1 => Just(Character::Silent),
+        1 => Just(Character::Liar),
+        1 => Just(Character::Refuses),
+        1 => Just(Character::Leaves),
+    ]
+}
+
+fn scenario() -> impl Strategy<Value = Scenario> {
+    let policy = prop_oneof![Just(PolicyName::Basic), Just(PolicyName::HeadStart)];
+    let peer = (0..4000u64, character(), 0..60u32, 1..60u32, prop::option::of(0..6000u64));
+    (
+        (policy, 1..12_000_000u64, any::<u64>()),
+        prop::option::of(0..3000u64),
+        prop::option::of((0..3000u64, 0..5u32)),
+        vec(peer, 0..5),
+        vec((any::<u64>(), any::<u64>()), 1..4),
+        vec(0..60u32, 0..20),
+        (0..4u32, 1..200u64, 1..3000u64),
+    )
+        .prop_map(
+            |((policy, length, seed), manifest, expecting, peers, readers, stored, rest)| {
+                let (origin_failures, origin_ms, peer_ms) = rest;
+                Scenario {
+                    policy,
+                    length,
+                    seed,
+                    manifest,
+                    expecting,
+                    peers,
+                    readers,
+                    stored,
+                    origin_failures,
+                    origin_ms,
+                    peer_ms,
+                }
+            },
+        )
+}
+
+fn play(scenario: &Scenario) -> World {
+    let mut world = World::new(scenario.policy, scenario.length, scenario.seed);
+    world.origin_failures = scenario.origin_failures;
+    world.origin_ms_per_chunk = scenario.origin_ms;
+    world.peer_ms_per_chunk = scenario.peer_ms;
+    let count = world.layout.chunk_count();
+    match scenario.manifest {
+        Some(ms) => world.manifest_after(ms),
+        None => world.after(50, Input::ManifestUnavailable),
+    }
+    if let Some((ms, peers)) = scenario.expecting {
+        world.after(ms, Input::Expecting { peers });
+    }
+    let stored: ChunkSet = scenario
+        .stored
+        .iter()
+        .filter(|c| **c < count)
+        .map(|c| dcdn_protocol::ChunkIndex(*c))
+        .collect();
+    world.store = stored.clone();
+    if scenario.manifest.is_some() {
+        world.after(scenario.manifest.unwrap_or(0), Input::Stored { chunks: stored });
+    }
+    for (n, (ms, character, start, len, leaves)) in scenario.peers.iter().enumerate() {
+        let link = u32::try_from(n).expect("few peers");
+        let mut has = ChunkSet::new();
+        has.insert_run((*start).min(count)..(start + len).min(count));
+        world.peer(*ms, link, *character, has);
+        if let Some(after) = leaves {
+            world.after(ms + 2 + after, Input::LinkDown { link: Link(link) });
+        }
+    }
+    for (n, (a, b)) in scenario.readers.iter().enumerate() {
+        let (a, b) = (a % scenario.length, b % scenario.length);
+        let range = ByteRange::new(a.min(b), a.max(b) + 1);
+        world.open(u32::try_from(n).expect("few readers"), range);
+    }
+    world.run();
+    world
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn with_an_origin_that_works_in_the_end_every_reader_ends_complete(scenario in scenario()) {
+        let world = play(&scenario);
+        prop_assert!(!world.failed);
+        prop_assert_eq!(world.unfinished_readers(), 0);
+    }
+
+    #[test]
+    fn the_same_seed_and_events_give_the_same_requests(scenario in scenario()) {
+        let (first, second) = (play(&scenario), play(&scenario));
+        prop_assert_eq!(first.asked, second.asked);
+        prop_assert_eq!(first.requests, second.requests);
+        prop_assert_eq!(first.now, second.now);
+    }
+}
