@@ -1,1 +1,139 @@
-//! stub
+//! The service worker.
+//!
+//! `static/sw.js` registers the listeners, compiles this crate and hands over the
+//! events. The way of a request:
+//!
+//! ```text
+//! fetch event ─► route ─► range ─► session ─► swarm's core ─► commands
+//!                                                                │
+//!      page ◄── stream ◄── chunks ◄── verify ◄── origin, peers, store
+//!                                      └─► store ─► other visitors
+//! ```
+//!
+//! [`route`], [`range`], [`answer`], [`stats`] and [`site`] are pure. The engine
+//! feeds each session's core and carries out its commands, one arm each. Payload
+//! bytes stay in JS memory; what passes through here are handles and numbers.
+//!
+//! Whatever goes wrong, the page gets what plain HTTP would have given: before
+//! the first byte by passing the request on, after it by an error in the body,
+//! never by a clean-looking short one.
+
+pub mod answer;
+mod bridge;
+mod chunks;
+mod content;
+mod delivery;
+mod engine;
+pub mod error;
+mod js;
+mod origin;
+mod pages;
+pub mod range;
+pub mod route;
+mod session;
+mod shell;
+pub mod site;
+pub mod stats;
+pub mod store;
+
+use std::rc::Rc;
+
+use dcdn_protocol::SiteConfig;
+use js_sys::Promise;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::{JsFuture, future_to_promise, spawn_local};
+use web_sys::{ExtendableMessageEvent, FetchEvent, Request, RequestCache, RequestInit, Response};
+
+use crate::engine::Engine;
+use crate::error::Error;
+
+/// The worker, for `static/sw.js`.
+#[wasm_bindgen]
+pub struct Worker(Rc<Engine>);
+
+#[wasm_bindgen]
+impl Worker {
+    /// Reads what is remembered and calls the pages that a predecessor left behind.
+    pub async fn start() -> Self {
+        std::panic::set_hook(Box::new(report_panic));
+        let (site, catalogue) =
+            futures::join!(store::document(site::DOCUMENT), store::document(store::CATALOGUE));
+        let engine = Engine::new(site, catalogue);
+        let pages = Rc::clone(&engine);
+        spawn_local(async move { pages.ask_for_ports().await });
+        Self(engine)
+    }
+
+    /// Whether a request is for us. Decided at once.
+    #[wasm_bindgen(js_name = isOurs)]
+    pub fn is_ours(&self, request: &Request) -> bool {
+        self.0.is_ours(request)
+    }
+
+    /// Answers a request, ours or not.
+    pub fn respond(&self, event: FetchEvent) -> Promise {
+        let engine = Rc::clone(&self.0);
+        future_to_promise(async move { engine.respond(event).await.map(JsValue::from) })
+    }
+
+    /// Takes a `message` event.
+    pub fn message(&self, event: &ExtendableMessageEvent) {
+        self.0.message(event);
+    }
+
+    /// A page of the site is being opened: brings the configuration up to date.
+    pub fn refresh(&self) -> Promise {
+        let engine = Rc::clone(&self.0);
+        future_to_promise(async move {
+            if let Ok(config) = fetch_config().await {
+                let news = {
+                    let mut state = engine.state();
+                    std::mem::replace(&mut state.site.config, config.clone()) != config
+                };
+                if news {
+                    engine.save_site();
+                }
+            }
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+
+    /// Keeps a page for offline use, where the site wants that.
+    #[wasm_bindgen(js_name = keepPage)]
+    pub fn keep_page(&self, url: String, response: Response) -> Promise {
+        let wanted = self.0.state().site.config.offline_pages;
+        future_to_promise(async move {
+            if wanted {
+                shell::keep(&url, &response).await.map_err(|error| JsValue::from(&error))?;
+            }
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+
+    /// What was kept under `url`, or undefined.
+    #[wasm_bindgen(js_name = keptPage)]
+    pub fn kept_page(&self, url: String) -> Promise {
+        future_to_promise(async move { Ok(shell::kept(&url).await.into()) })
+    }
+}
+
+/// Says what happened, and lets `sw.js` go on without us.
+fn report_panic(info: &std::panic::PanicHookInfo<'_>) {
+    console_error_panic_hook::hook(info);
+    let panicked = js::property(&js_sys::global(), "dcdnPanicked");
+    if let Ok(panicked) = panicked.dyn_into::<js_sys::Function>() {
+        let _ = panicked.call0(&JsValue::UNDEFINED);
+    }
+}
+
+async fn fetch_config() -> Result<SiteConfig, Error> {
+    let init = RequestInit::new();
+    init.set_cache(RequestCache::NoCache);
+    let response =
+        origin::send(&Request::new_with_str_and_init("/dcdn/config.json", &init)?).await?;
+    if !response.ok() {
+        return Err(Error::Status { status: response.status() });
+    }
+    let text = JsFuture::from(response.text()?).await?.as_string().unwrap_or_default();
+    Ok(serde_json::from_str(&text)?)
+}

@@ -45,6 +45,11 @@ impl Links {
         self.0.remove(&link);
     }
 
+    /// A request that no [`crate::Download`] knows of any more has been taken back.
+    pub fn taken_back(&mut self, link: Link, bytes: u32) {
+        self.answered(link, bytes);
+    }
+
     /// Whether the peer may be asked at all.
     pub(crate) fn usable(&self, link: Link) -> bool {
         self.0.get(&link).is_none_or(|state| !state.banned && state.strikes < MAX_STRIKES)

@@ -23,6 +23,10 @@ pub const RECONNECT: &str = "dcdn:reconnect";
 /// such events do: traffic on a port does not count.
 pub const KEEP_ALIVE: &str = "dcdn:ping";
 
+/// `type` of the `ServiceWorker.postMessage` by which a page names, in `urls`, what
+/// it has loaded from its own origin besides media, to be kept for offline use.
+pub const SHELL: &str = "dcdn:shell";
+
 /// Milliseconds between two [`KEEP_ALIVE`] while [`ToShim::Busy`] holds. Browsers
 /// stop a worker about 30 s after its last event.
 pub const KEEP_ALIVE_INTERVAL_MS: u32 = 10_000;

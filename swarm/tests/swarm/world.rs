@@ -152,21 +152,21 @@ impl World {
 
     fn happen(&mut self, input: Input) {
         match &input {
-            Input::Ready { chunk, from: Some(link) } => {
-                if !self.outstanding.remove(&(*link, chunk.0)) {
-                    return;
-                }
+            // An answer to a request that has been taken back.
+            Input::Ready { chunk, from: Some(link) }
+            | Input::LinkFailed { link, chunk }
+            | Input::LinkLied { link, chunk }
+                if !self.outstanding.remove(&(*link, chunk.0)) =>
+            {
+                return;
+            }
+            Input::Ready { chunk, from: Some(_) } => {
                 self.from_peers.push(chunk.0);
                 self.arrive(*chunk);
             }
             Input::Ready { chunk, from: None } => {
                 self.from_store.push(chunk.0);
                 self.arrive(*chunk);
-            }
-            Input::LinkFailed { link, chunk } | Input::LinkLied { link, chunk } => {
-                if !self.outstanding.remove(&(*link, chunk.0)) {
-                    return;
-                }
             }
             Input::LinkDown { link } => {
                 let gone = *link;

@@ -1,0 +1,130 @@
+// DCDN's service worker: the listeners, and nothing else. A listener that is added
+// after this script's first run never hears anything, so all are added here, at
+// once; what they do is in the wasm module (crate dcdn-sw).
+
+const BUILD = "__DCDN_BUILD__";
+const RUNTIME = `dcdn-runtime-${BUILD}`;
+const WASM = `/dcdn/worker_bg.wasm?v=${BUILD}`;
+const KEPT = [RUNTIME, "dcdn-store-v1", "dcdn-pages-v1"];
+
+// Defines wasm_bindgen. The browser keeps it together with this script.
+importScripts(`/dcdn/worker.js?v=${BUILD}`);
+
+let worker; // once it is ready
+let starting;
+let offline = false; // the last page that was opened came out of the cache
+
+function start() {
+  starting ??= (async () => {
+    const cached = await caches.match(WASM, { cacheName: RUNTIME });
+    await wasm_bindgen({ module_or_path: cached ?? fetch(WASM) });
+    worker = await wasm_bindgen.Worker.start();
+    return worker;
+  })().catch((error) => {
+    starting = undefined; // the next event tries again
+    throw error;
+  });
+  return starting;
+}
+
+// A panic leaves the module unusable: from then on everything is plain HTTP, and
+// requests that still wait for it are answered by the network.
+let giveUp;
+const givenUp = new Promise((resolve) => (giveUp = resolve));
+self.dcdnPanicked = () => {
+  start = () => Promise.reject(new Error("DCDN has stopped working"));
+  worker = undefined;
+  giveUp();
+};
+
+self.addEventListener("install", (event) => {
+  event.waitUntil(
+    (async () => {
+      const runtime = await caches.open(RUNTIME);
+      await runtime.add(WASM);
+      await (await start()).refresh();
+      await self.skipWaiting();
+    })(),
+  );
+});
+
+self.addEventListener("activate", (event) => {
+  event.waitUntil(
+    (async () => {
+      const names = await caches.keys();
+      const old = names.filter((name) => name.startsWith("dcdn-") && !KEPT.includes(name));
+      await Promise.all(old.map((name) => caches.delete(name)));
+      await self.clients.claim();
+    })(),
+  );
+});
+
+self.addEventListener("message", (event) => {
+  event.waitUntil(start().then((worker) => worker.message(event), () => {}));
+});
+
+self.addEventListener("fetch", (event) => {
+  const { request } = event;
+  if (request.method !== "GET" || !request.url.startsWith(`${self.location.origin}/`)) return;
+  if (request.mode === "navigate") return openPage(event);
+  if (offline && isPagePart(request)) return event.respondWith(fetchOrKept(request));
+  if (!isMedia(request) || (worker && !worker.isOurs(request))) return;
+  event.respondWith(
+    start().then(
+      (worker) => Promise.race([worker.respond(event), givenUp.then(() => fetch(request))]),
+      () => fetch(request),
+    ),
+  );
+});
+
+// A first, coarse sieve for the moments before the module can decide.
+function isMedia({ destination }) {
+  return ["image", "video", "audio", ""].includes(destination);
+}
+
+function isPagePart({ destination }) {
+  return ["script", "style", "font", "manifest", "worker"].includes(destination);
+}
+
+// A page comes from the network, and only without one from the cache. The worker
+// starts meanwhile, so that it is ready when the page asks for its media.
+function openPage(event) {
+  const { request } = event;
+  let copy;
+  const response = fetch(request).then((response) => {
+    // Now, because later the browser has begun to read it.
+    if (response.ok) copy = response.clone();
+    return response;
+  });
+  event.respondWith(
+    response.then(
+      (response) => {
+        offline = false;
+        return response;
+      },
+      async (error) => {
+        const kept = await (await start()).keptPage(request.url);
+        if (!kept) throw error;
+        offline = true;
+        return kept;
+      },
+    ),
+  );
+  event.waitUntil(
+    Promise.all([start(), response])
+      .then(([worker]) =>
+        Promise.all([copy && worker.keepPage(request.url, copy), worker.refresh()]),
+      )
+      .catch(() => {}),
+  );
+}
+
+async function fetchOrKept(request) {
+  try {
+    return await fetch(request);
+  } catch (error) {
+    const kept = await (await start()).keptPage(request.url);
+    if (kept) return kept;
+    throw error;
+  }
+}

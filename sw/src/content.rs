@@ -1,0 +1,354 @@
+//! Verifying and keeping: manifests, hashes, the store.
+
+use std::rc::Rc;
+
+use dcdn_protocol::message::coord::DEFAULT_WANT;
+use dcdn_protocol::message::shim::ToShim;
+use dcdn_protocol::stats::Source;
+use dcdn_protocol::{ChunkHash, ChunkIndex, ContentId, Manifest};
+use dcdn_swarm::{Input, Link};
+use gloo_timers::callback::Timeout;
+use js_sys::Uint8Array;
+use wasm_bindgen_futures::spawn_local;
+
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::js::{epoch_ms, sha256, warn};
+use crate::origin::{self, Described, Meta};
+use crate::session::{ManifestState, SessionId};
+use crate::{site, store};
+
+/// Milliseconds that changes of the catalogue are gathered before it is written.
+const CATALOGUE_DELAY_MS: u32 = 300;
+
+/// How long a known content waits to hear that it is still current, in
+/// milliseconds, before it is served as it is.
+const REVALIDATION_MS: u32 = 3000;
+
+/// A chunk's bytes.
+pub struct Chunk {
+    /// Which.
+    pub index: ChunkIndex,
+    /// All of them, in JS memory.
+    pub bytes: Uint8Array,
+}
+
+impl Engine {
+    /// Finds the manifest of a session's resource: the stored one if the server
+    /// says that it is current or cannot be asked, else the server's.
+    pub async fn find_manifest(self: &Rc<Self>, id: SessionId) {
+        let (url, coord, known) = {
+            let state = self.state();
+            let Some(session) = state.sessions.get(&id) else { return };
+            let known = state.catalogue.urls.get(&session.url).copied();
+            (session.url.clone(), session.config.coord.clone(), known)
+        };
+        let stored = match known {
+            Some(content) => store::manifest(&url)
+                .await
+                .ok()
+                .flatten()
+                .filter(|manifest| manifest.content_id() == content),
+            None => None,
+        };
+        let asked = origin::fetch_manifest(&coord, &url, stored.as_ref().map(Manifest::content_id));
+        let answer = match &stored {
+            Some(_) => within(REVALIDATION_MS, asked).await,
+            None => asked.await,
+        };
+        match (answer, stored) {
+            (Ok(Described::Manifest(manifest)), _) => self.adopt(id, manifest, true),
+            (Ok(Described::Unchanged), Some(manifest)) => self.adopt(id, manifest, false),
+            (Err(Error::NotShared(_)), _) => {
+                self.state().site.refuse(&url, epoch_ms());
+                self.save_site();
+                self.do_without_manifest(id);
+            }
+            (Err(_), Some(manifest)) => self.adopt(id, manifest, false),
+            (Ok(Described::Unchanged) | Err(_), None) => self.do_without_manifest(id),
+        }
+    }
+
+    /// Puts a manifest in force, unless what the origin has said so far is of
+    /// another version.
+    fn adopt(self: &Rc<Self>, id: SessionId, manifest: Manifest, new: bool) {
+        let manifest = Rc::new(manifest);
+        let content = manifest.content_id();
+        let meta = Meta::of_manifest(&manifest);
+        let held = {
+            let state = &mut *self.state();
+            let Some(session) = state.sessions.get_mut(&id) else { return };
+            let fits = manifest.url == session.url
+                && session.meta.as_ref().is_none_or(|known| known.same_version(&meta))
+                && session.layout.is_none_or(|layout| layout == manifest.layout);
+            if !fits {
+                None
+            } else {
+                if session.meta.is_none() {
+                    session.describe(meta, Some(manifest.layout));
+                }
+                session.manifest = ManifestState::Ready(Rc::clone(&manifest));
+                state.catalogue.urls.insert(manifest.url.clone(), content);
+                let held = state.catalogue.contents.entry(content).or_default();
+                held.used_ms = epoch_ms();
+                Some(held.chunks.clone())
+            }
+        };
+        let Some(held) = held else {
+            self.do_without_manifest(id);
+            return;
+        };
+        if new {
+            let manifest = Rc::clone(&manifest);
+            spawn_local(async move {
+                if let Err(error) = store::put_manifest(&manifest).await {
+                    warn(&format!("a manifest could not be stored: {error}"));
+                }
+            });
+        }
+        self.save_catalogue();
+        self.feed(id, Input::Described { layout: manifest.layout });
+        self.feed(id, Input::Stored { chunks: held });
+        self.feed(id, Input::ManifestReady);
+        let holders = self.state().pages.holders(content);
+        for (link, chunks) in holders {
+            self.feed(id, Input::LinkUp { link });
+            self.feed(id, Input::LinkHas { link, chunks });
+        }
+        let unverified = match self.state().sessions.get(&id) {
+            Some(session) => session.chunks.unverified(),
+            None => return,
+        };
+        for chunk in unverified {
+            self.check_origin_chunk(id, chunk);
+        }
+        self.join(id);
+    }
+
+    /// The origin alone serves this session.
+    fn do_without_manifest(self: &Rc<Self>, id: SessionId) {
+        if let Some(session) = self.state().sessions.get_mut(&id) {
+            session.manifest = ManifestState::Unavailable;
+            session.chunks.drop_released();
+        }
+        self.feed(id, Input::ManifestUnavailable);
+    }
+
+    /// Lets the pages of a session's readers look for peers.
+    pub fn join(self: &Rc<Self>, id: SessionId) {
+        {
+            let state = &mut *self.state();
+            let Some(session) = state.sessions.get_mut(&id) else { return };
+            let Some(content) = session.content() else { return };
+            for reader in session.readers.values() {
+                let Some(page) = state.pages.get(&reader.client) else { continue };
+                if page.greeted && session.joined.insert(reader.client.clone()) {
+                    page.post(&ToShim::Have { content, chunks: state.catalogue.chunks(content) });
+                    page.post(&ToShim::Join { content, want: DEFAULT_WANT });
+                }
+            }
+        }
+        self.expect(id);
+    }
+
+    /// Tells a session's core how many peers may yet serve, if that is known.
+    pub fn expect(self: &Rc<Self>, id: SessionId) {
+        let peers = {
+            let state = self.state();
+            let Some(session) = state.sessions.get(&id) else { return };
+            let Some(content) = session.content() else { return };
+            let mut sum = 0;
+            let mut unknown = session.joined.is_empty();
+            for client in &session.joined {
+                match state.pages.get(client) {
+                    Some(page) if page.no_peers => {}
+                    Some(page) => match page.expecting.get(&content) {
+                        Some(peers) => sum += peers,
+                        None => unknown = true,
+                    },
+                    None => {}
+                }
+            }
+            if unknown { None } else { Some(sum) }
+        };
+        if let Some(peers) = peers {
+            self.feed(id, Input::Expecting { peers });
+        }
+    }
+
+    /// Verifies a chunk that the origin has delivered, and keeps it. The readers
+    /// do not wait for this: what the origin says is so.
+    pub fn check_origin_chunk(self: &Rc<Self>, id: SessionId, chunk: ChunkIndex) {
+        let Some((manifest, bytes)) = self.state().sessions.get(&id).and_then(|session| {
+            Some((Rc::clone(session.manifest()?), session.chunks.whole(chunk)?))
+        }) else {
+            return;
+        };
+        let engine = Rc::clone(self);
+        spawn_local(async move {
+            if !is_right(&bytes, manifest.hash_of(chunk)).await {
+                engine.origin_disagrees(id);
+                return;
+            }
+            if let Some(session) = engine.state().sessions.get_mut(&id) {
+                session.chunks.verified(chunk);
+            }
+            engine.keep(manifest.content_id(), chunk, &bytes).await;
+        });
+    }
+
+    /// The origin's bytes are not those of the manifest. The origin is the truth;
+    /// but if anything has been taken on the manifest's word, going on would mix
+    /// two versions.
+    fn origin_disagrees(self: &Rc<Self>, id: SessionId) {
+        let relies = match self.state().sessions.get(&id) {
+            Some(session) => session.relies_on_manifest || session.chunks.any_not_from_origin(),
+            None => return,
+        };
+        if relies {
+            self.fail(id, &Error::Changed);
+        } else {
+            self.do_without_manifest(id);
+        }
+    }
+
+    /// Verifies a chunk from a peer. Until then nobody sees a byte of it.
+    pub async fn check_peer_chunk(self: &Rc<Self>, id: SessionId, link: Link, chunk: Chunk) {
+        let Chunk { index, bytes } = chunk;
+        let manifest = {
+            let state = &mut *self.state();
+            let Some(session) = state.sessions.get(&id) else {
+                state.links.taken_back(link, bytes.length());
+                return;
+            };
+            session.manifest().cloned()
+        };
+        let Some(manifest) = manifest else {
+            self.feed(id, Input::LinkFailed { link, chunk: index });
+            return;
+        };
+        if !is_right(&bytes, manifest.hash_of(index)).await {
+            self.feed(id, Input::LinkLied { link, chunk: index });
+            return;
+        }
+        if !self.accept(id, index, bytes.clone(), Source::P2p) {
+            self.feed(id, Input::LinkFailed { link, chunk: index });
+            return;
+        }
+        self.feed(id, Input::Ready { chunk: index, from: Some(link) });
+        self.keep(manifest.content_id(), index, &bytes).await;
+    }
+
+    /// Reads a chunk from the store for a session.
+    pub async fn read_store(self: &Rc<Self>, id: SessionId, chunk: ChunkIndex) {
+        let manifest = self.state().sessions.get(&id).and_then(|s| s.manifest().cloned());
+        let Some(manifest) = manifest else {
+            self.feed(id, Input::StoreMissing { chunk });
+            return;
+        };
+        let content = manifest.content_id();
+        let bytes = store::chunk(content, chunk).await.ok().flatten();
+        if let Some(bytes) = bytes
+            && is_right(&bytes, manifest.hash_of(chunk)).await
+            && self.accept(id, chunk, bytes, Source::Cache)
+        {
+            self.feed(id, Input::Ready { chunk, from: None });
+            return;
+        }
+        if let Some(held) = self.state().catalogue.contents.get_mut(&content) {
+            held.chunks.remove(chunk);
+        }
+        self.save_catalogue();
+        self.feed(id, Input::StoreMissing { chunk });
+    }
+
+    /// Puts a verified chunk before the readers, as long as its manifest is in force.
+    fn accept(&self, id: SessionId, chunk: ChunkIndex, bytes: Uint8Array, from: Source) -> bool {
+        let mut state = self.state();
+        let Some(session) = state.sessions.get_mut(&id) else { return false };
+        if session.manifest().is_none() {
+            return false;
+        }
+        session.relies_on_manifest = true;
+        session.chunks.put(chunk, bytes, from);
+        session.wake_readers();
+        true
+    }
+
+    /// Stores a verified chunk. Nobody waits for this, and if it fails the
+    /// content is just not kept.
+    async fn keep(self: &Rc<Self>, content: ContentId, chunk: ChunkIndex, bytes: &Uint8Array) {
+        if self.state().catalogue.chunks(content).contains(chunk) {
+            return;
+        }
+        if let Err(error) = store::put_chunk(content, chunk, bytes).await {
+            if !error.is_quota() {
+                warn(&format!("a chunk could not be stored: {error}"));
+            }
+            return;
+        }
+        let chunks = {
+            let mut state = self.state();
+            let held = state.catalogue.contents.entry(content).or_default();
+            held.chunks.insert(chunk);
+            held.used_ms = epoch_ms();
+            held.chunks.clone()
+        };
+        self.save_catalogue();
+        let stored: dcdn_protocol::ChunkSet = [chunk].into_iter().collect();
+        self.feed_where(|s| s.content() == Some(content), &Input::Stored { chunks: stored });
+        for (_, page) in self.state().pages.greeted() {
+            page.post(&ToShim::Have { content, chunks: chunks.clone() });
+        }
+    }
+
+    /// Writes the catalogue soon.
+    fn save_catalogue(self: &Rc<Self>) {
+        if std::mem::replace(&mut self.state().catalogue_due, true) {
+            return;
+        }
+        let engine = Rc::clone(self);
+        spawn_local(async move {
+            gloo_timers::future::TimeoutFuture::new(CATALOGUE_DELAY_MS).await;
+            let catalogue = {
+                let mut state = engine.state();
+                state.catalogue_due = false;
+                state.catalogue.clone()
+            };
+            if let Err(error) = store::put_document(store::CATALOGUE, &catalogue).await {
+                warn(&format!("the catalogue could not be stored: {error}"));
+            }
+        });
+    }
+
+    /// Writes what is remembered of the site.
+    pub fn save_site(self: &Rc<Self>) {
+        let engine = Rc::clone(self);
+        spawn_local(async move {
+            let site = engine.state().site.clone();
+            if let Err(error) = store::put_document(site::DOCUMENT, &site).await {
+                warn(&format!("the site's settings could not be stored: {error}"));
+            }
+        });
+    }
+}
+
+async fn is_right(bytes: &Uint8Array, hash: Option<ChunkHash>) -> bool {
+    match (sha256(bytes).await, hash) {
+        (Ok(actual), Some(expected)) => actual == expected,
+        _ => false,
+    }
+}
+
+/// What `future` gives, or [`Error::Unavailable`] after `ms`.
+async fn within<T>(ms: u32, future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let (late, timed_out) = futures::channel::oneshot::channel::<()>();
+    let _timer = Timeout::new(ms, move || {
+        let _ = late.send(());
+    });
+    futures::pin_mut!(future);
+    match futures::future::select(future, timed_out).await {
+        futures::future::Either::Left((result, _)) => result,
+        futures::future::Either::Right(_) => Err(Error::Unavailable),
+    }
+}

@@ -1,0 +1,393 @@
+//! The loop: what happens goes into a session's core, the commands that come out
+//! are carried out here, one arm each.
+
+use std::cell::{RefCell, RefMut};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use dcdn_protocol::message::shim::{PageEvent, ToShim};
+use dcdn_protocol::{ByteRange, ChunkIndex, ContentId, SiteConfig};
+use dcdn_swarm::{Command, Download, Input, Link, Links, OriginRequest, Settings};
+use futures::StreamExt;
+use gloo_timers::callback::Timeout;
+use js_sys::Uint8Array;
+use wasm_bindgen::JsCast;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::{AbortController, AbortSignal};
+
+use crate::content::Chunk;
+use crate::error::Error;
+use crate::js::{now, seed};
+use crate::origin::{self, Answer};
+use crate::pages::Pages;
+use crate::session::{ManifestState, Session, SessionId};
+use crate::site::Site;
+use crate::store::Catalogue;
+
+/// How long a session outlives its last reader, in milliseconds: a player that
+/// asks range by range, or a page that shows the same picture again, goes on
+/// with the same version and the same peers.
+const LINGER_MS: u32 = 15_000;
+
+/// The worker's state and the loop around it.
+pub struct Engine(RefCell<State>);
+
+/// All that the worker knows.
+#[derive(Default)]
+pub struct State {
+    /// Remembered of the site.
+    pub site: Site,
+    /// What the store holds.
+    pub catalogue: Catalogue,
+    /// Whether [`State::catalogue`] is about to be written.
+    pub catalogue_due: bool,
+    /// The pages.
+    pub pages: Pages,
+    /// Conduct of the connections, shared by all cores.
+    pub links: Links,
+    /// Contents on their way.
+    pub sessions: BTreeMap<SessionId, Session>,
+    /// Which session asked a peer for a chunk.
+    pub requested: BTreeMap<(Link, ContentId, ChunkIndex), SessionId>,
+    /// Responses being read; while there are any, pages keep the worker alive.
+    pub open_readers: usize,
+    /// Next reader's number.
+    pub next_reader: u32,
+    next_session: u32,
+}
+
+impl Engine {
+    /// An engine that remembers `site` and `catalogue`.
+    pub fn new(site: Site, catalogue: Catalogue) -> Rc<Self> {
+        Rc::new(Self(RefCell::new(State { site, catalogue, ..State::default() })))
+    }
+
+    /// The state. Never held across an await or a call to [`Engine::feed`].
+    pub fn state(&self) -> RefMut<'_, State> {
+        self.0.borrow_mut()
+    }
+
+    /// Starts a session.
+    pub fn start_session(&self, url: &str, config: SiteConfig) -> SessionId {
+        let mut state = self.state();
+        let id = SessionId(state.next_session);
+        state.next_session += 1;
+        let settings = Settings {
+            policy: config.policy,
+            slack: Duration::from_millis(config.slack_ms.into()),
+            seed: seed(),
+        };
+        let session = Session::new(url, config, Download::new(&settings));
+        state.sessions.insert(id, session);
+        id
+    }
+
+    /// Tells a session's core what has happened, and does what it decides.
+    pub fn feed(self: &Rc<Self>, id: SessionId, input: Input) {
+        let frees_room = matches!(
+            input,
+            Input::Ready { from: Some(_), .. }
+                | Input::LinkFailed { .. }
+                | Input::LinkLied { .. }
+                | Input::ReaderClosed { .. }
+                | Input::Tick
+        );
+        self.feed_one(id, input);
+        if !frees_room {
+            return;
+        }
+        let others: Vec<SessionId> = self
+            .state()
+            .sessions
+            .iter()
+            .filter(|(other, session)| **other != id && session.download.has_readers())
+            .map(|(other, _)| *other)
+            .collect();
+        for other in others {
+            self.feed_one(other, Input::Tick);
+        }
+    }
+
+    /// As [`Engine::feed`] to every session for which `applies` holds.
+    pub fn feed_where(self: &Rc<Self>, applies: impl Fn(&Session) -> bool, input: &Input) {
+        let ids: Vec<SessionId> = self
+            .state()
+            .sessions
+            .iter()
+            .filter(|(_, session)| applies(session))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in ids {
+            self.feed(id, input.clone());
+        }
+    }
+
+    fn feed_one(self: &Rc<Self>, id: SessionId, input: Input) {
+        let commands: Vec<Command> = {
+            let state = &mut *self.state();
+            let Some(session) = state.sessions.get_mut(&id) else { return };
+            session.download.handle(input, now(), &mut state.links);
+            std::iter::from_fn(|| session.download.poll_command()).collect()
+        };
+        for command in commands {
+            self.carry_out(id, &command);
+        }
+        self.set_timer(id);
+    }
+
+    fn carry_out(self: &Rc<Self>, id: SessionId, command: &Command) {
+        match *command {
+            Command::FetchOrigin { request, range } => self.fetch_origin(id, request, range),
+            Command::CancelOrigin { request } => {
+                let mut state = self.state();
+                let Some(session) = state.sessions.get_mut(&id) else { return };
+                if let Some(abort) = session.origin.remove(&request) {
+                    abort.abort();
+                }
+            }
+            Command::ReadStore { chunk } => {
+                let engine = Rc::clone(self);
+                spawn_local(async move { engine.read_store(id, chunk).await });
+            }
+            Command::RequestChunk { link, chunk } => self.request_chunk(id, link, chunk),
+            Command::CancelChunk { link, chunk } => {
+                let mut state = self.state();
+                let Some(content) = state.sessions.get(&id).and_then(Session::content) else {
+                    return;
+                };
+                state.requested.remove(&(link, content, chunk));
+                if let Some((page, peer)) = state.pages.at(link) {
+                    page.post(&ToShim::Cancel { peer, content, chunk });
+                }
+            }
+            Command::Ban { link } => {
+                let state = self.state();
+                let Some((page, peer)) = state.pages.at(link) else { return };
+                page.post(&ToShim::Ban { peer });
+                if let Some(session) = state.sessions.get(&id) {
+                    let message = format!("peer {peer} sent wrong bytes and is banned");
+                    let event = PageEvent::Error { url: session.url.clone(), message };
+                    page.post(&ToShim::Event { event });
+                }
+            }
+            Command::Release { chunk } => {
+                let mut state = self.state();
+                let Some(session) = state.sessions.get_mut(&id) else { return };
+                let keep = !matches!(session.manifest, ManifestState::Unavailable);
+                session.chunks.release(chunk, keep);
+            }
+            Command::Fail => self.fail(id, &Error::Unavailable),
+        }
+    }
+
+    fn set_timer(self: &Rc<Self>, id: SessionId) {
+        let engine = Rc::clone(self);
+        let mut state = self.state();
+        let Some(session) = state.sessions.get_mut(&id) else { return };
+        session.timer = session.download.poll_timeout().map(|at| {
+            let wait = u32::try_from((at - now()).as_millis()).unwrap_or(u32::MAX);
+            // A timer may fire a fraction of a millisecond early.
+            Timeout::new(wait.saturating_add(1), move || engine.feed(id, Input::Tick))
+        });
+    }
+
+    fn request_chunk(self: &Rc<Self>, id: SessionId, link: Link, chunk: ChunkIndex) {
+        let mut state = self.state();
+        let asked = state
+            .sessions
+            .get(&id)
+            .and_then(|session| Some((session.content()?, session.layout?.size_of(chunk))));
+        if let (Some((content, size)), Some((page, peer))) = (asked, state.pages.at(link)) {
+            page.post(&ToShim::Request { peer, content, chunk, size });
+            state.requested.insert((link, content, chunk), id);
+            return;
+        }
+        drop(state);
+        // Not from within the core's own turn.
+        let engine = Rc::clone(self);
+        spawn_local(async move { engine.feed(id, Input::LinkFailed { link, chunk }) });
+    }
+
+    fn fetch_origin(self: &Rc<Self>, id: SessionId, request: OriginRequest, range: ByteRange) {
+        let Ok(abort) = AbortController::new() else { return };
+        let signal = abort.signal();
+        if let Some(session) = self.state().sessions.get_mut(&id) {
+            session.origin.insert(request, abort);
+        }
+        let engine = Rc::clone(self);
+        spawn_local(async move {
+            let outcome = engine.stream_origin(id, request, range, &signal).await;
+            let under_way = match engine.state().sessions.get_mut(&id) {
+                Some(session) => session.origin.remove(&request).is_some(),
+                None => false,
+            };
+            match outcome {
+                _ if !under_way => {}
+                Ok(()) => engine.feed(id, Input::OriginDone { request }),
+                Err(error @ Error::Changed) => engine.fail(id, &error),
+                Err(_) => engine.feed(id, Input::OriginFailed { request }),
+            }
+        });
+    }
+
+    /// Reads one answer of the origin into the session's chunks.
+    async fn stream_origin(
+        self: &Rc<Self>,
+        id: SessionId,
+        request: OriginRequest,
+        range: ByteRange,
+        signal: &AbortSignal,
+    ) -> Result<(), Error> {
+        let (url, version) = match self.state().sessions.get(&id) {
+            Some(session) => (session.url.clone(), session.meta.clone()),
+            None => return Ok(()),
+        };
+        let answer = origin::fetch_range(&url, range, version.as_ref(), signal).await;
+        let cold = self.state().sessions.get(&id).is_some_and(|session| session.meta.is_none());
+        let (got, meta, response) = match answer {
+            Ok(Answer::Part { range, meta, response }) => (range, meta, response),
+            Ok(Answer::Other(response)) if cold => {
+                self.pass(id, Some(response));
+                return Ok(());
+            }
+            Ok(Answer::Other(response)) if response.status() == 200 => return Err(Error::Changed),
+            Ok(Answer::Other(response)) => return Err(Error::Status { status: response.status() }),
+            Err(error) => return Err(error),
+        };
+        let layout = self.agree_on_version(id, meta)?;
+        let Some(body) = response.body() else { return Err(Error::Short) };
+
+        let mut body = wasm_streams::ReadableStream::from_raw(body).into_stream();
+        let mut offset = got.start;
+        while let Some(piece) = body.next().await {
+            let piece: Uint8Array = piece?.unchecked_into();
+            let whole = {
+                let mut state = self.state();
+                let Some(session) = state.sessions.get_mut(&id) else { return Ok(()) };
+                if !session.origin.contains_key(&request) {
+                    return Ok(());
+                }
+                let whole = session.chunks.fill(layout, offset, &piece);
+                session.wake_readers();
+                whole
+            };
+            offset += u64::from(piece.length());
+            for chunk in whole {
+                self.feed(id, Input::Ready { chunk, from: None });
+                self.check_origin_chunk(id, chunk);
+            }
+        }
+        if offset < range.end.min(layout.length()) { Err(Error::Short) } else { Ok(()) }
+    }
+
+    /// All answers of the origin within a session must be of one version.
+    fn agree_on_version(
+        self: &Rc<Self>,
+        id: SessionId,
+        meta: crate::origin::Meta,
+    ) -> Result<dcdn_protocol::Layout, Error> {
+        let layout = {
+            let mut state = self.state();
+            let Some(session) = state.sessions.get_mut(&id) else { return Err(Error::Unavailable) };
+            match (&session.meta, session.layout) {
+                (Some(known), Some(layout)) if known.same_version(&meta) => return Ok(layout),
+                (Some(_), _) => return Err(Error::Changed),
+                (None, _) => session.describe(meta, None),
+            }
+        };
+        let Some(layout) = layout else {
+            self.pass(id, None);
+            return Err(Error::Unavailable);
+        };
+        self.feed(id, Input::Described { layout });
+        Ok(layout)
+    }
+
+    /// The page gets what plain HTTP gives: there is nothing here for us. Possible
+    /// only before anything has been delivered.
+    pub fn pass(&self, id: SessionId, response: Option<web_sys::Response>) {
+        let Some(mut session) = self.remove_session(id) else { return };
+        let mut response = response;
+        for waiting in session.waiting.drain(..) {
+            let _ = waiting.send(Err(response.take()));
+        }
+    }
+
+    /// The content cannot be delivered: readers get an error, never a clean end;
+    /// whoever has been given nothing yet gets what plain HTTP gives.
+    pub fn fail(&self, id: SessionId, error: &Error) {
+        let clients: Vec<_> = match self.state().sessions.get(&id) {
+            Some(session) => session.readers.values().map(|r| r.client.clone()).collect(),
+            None => return,
+        };
+        let Some(mut session) = self.remove_session(id) else { return };
+        session.wake_readers();
+        for waiting in session.waiting.drain(..) {
+            let _ = waiting.send(Err(None));
+        }
+        let mut state = self.state();
+        if matches!(error, Error::Changed) {
+            state.catalogue.urls.remove(&session.url);
+        }
+        let event = PageEvent::Error { url: session.url.clone(), message: error.to_string() };
+        for client in clients {
+            if let Some(page) = state.pages.get(&client) {
+                page.post(&ToShim::Event { event: event.clone() });
+            }
+        }
+    }
+
+    /// Ends a session and all that is under way for it.
+    fn remove_session(&self, id: SessionId) -> Option<Session> {
+        let state = &mut *self.state();
+        let session = state.sessions.remove(&id)?;
+        for abort in session.origin.values() {
+            abort.abort();
+        }
+        let asked: Vec<_> =
+            state.requested.iter().filter(|(_, by)| **by == id).map(|(asked, _)| *asked).collect();
+        for (link, content, chunk) in asked {
+            state.requested.remove(&(link, content, chunk));
+            let size = session.layout.map_or(0, |layout| layout.size_of(chunk));
+            state.links.taken_back(link, size);
+            if let Some((page, peer)) = state.pages.at(link) {
+                page.post(&ToShim::Cancel { peer, content, chunk });
+            }
+        }
+        Some(session)
+    }
+
+    /// Ends the session some time after its last reader.
+    pub fn linger(self: &Rc<Self>, id: SessionId) {
+        let engine = Rc::clone(self);
+        let mut state = self.state();
+        let Some(session) = state.sessions.get_mut(&id) else { return };
+        if session.readers.is_empty() {
+            session.linger = Some(Timeout::new(LINGER_MS, move || {
+                engine.remove_session(id);
+            }));
+        }
+    }
+
+    /// A session of `url` that a request of `client` may join. A page that is
+    /// loaded anew starts anew, so that it sees the present version.
+    pub fn session_for(&self, url: &str, client: &str) -> Option<SessionId> {
+        let mut state = self.state();
+        let (id, session) = state.sessions.iter_mut().find(|(_, session)| session.url == url)?;
+        if session.readers.is_empty() && !session.joined.contains(client) {
+            return None;
+        }
+        session.linger = None;
+        Some(*id)
+    }
+
+    /// A chunk has come from a peer, unverified.
+    pub fn peer_chunk(self: &Rc<Self>, link: Link, content: ContentId, chunk: Chunk) {
+        let id = self.state().requested.remove(&(link, content, chunk.index));
+        // Without an entry it has been taken back, and was accounted for then.
+        let Some(id) = id else { return };
+        let engine = Rc::clone(self);
+        spawn_local(async move { engine.check_peer_chunk(id, link, chunk).await });
+    }
+}

@@ -1,0 +1,219 @@
+//! Requests to the site's server: Range requests for content, and manifests.
+
+use dcdn_protocol::{ByteRange, ContentId, Manifest};
+use js_sys::Uint8Array;
+use wasm_bindgen::JsCast;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{
+    AbortSignal, Headers, Request, RequestCache, RequestCredentials, RequestInit, RequestMode,
+    Response,
+};
+
+use crate::error::Error;
+use crate::js::scope;
+use crate::range::parse_content_range;
+
+/// What identifies a version of a content, and what a response says about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// Bytes of the whole content.
+    pub length: u64,
+    /// `Content-Type`.
+    pub mime: String,
+    /// `ETag`, verbatim.
+    pub etag: Option<String>,
+    /// `Last-Modified`, verbatim.
+    pub last_modified: Option<String>,
+}
+
+impl Meta {
+    /// As the manifest has it.
+    pub fn of_manifest(manifest: &Manifest) -> Self {
+        Self {
+            length: manifest.layout.length(),
+            mime: manifest.mime.clone(),
+            etag: manifest.etag.clone(),
+            last_modified: manifest.last_modified.clone(),
+        }
+    }
+
+    /// Whether both describe the same version: same length, and no validator
+    /// that both have differs.
+    pub fn same_version(&self, other: &Self) -> bool {
+        let agree = |a: &Option<String>, b: &Option<String>| match (a, b) {
+            (Some(a), Some(b)) => a == b,
+            _ => true,
+        };
+        self.length == other.length
+            && agree(&self.etag, &other.etag)
+            && (self.etag.is_some() && other.etag.is_some()
+                || agree(&self.last_modified, &other.last_modified))
+    }
+
+    /// The validator for `If-Range`: a strong `ETag`, or the date.
+    fn if_range(&self) -> Option<&str> {
+        match &self.etag {
+            Some(etag) if !etag.starts_with("W/") => Some(etag),
+            _ => self.last_modified.as_deref(),
+        }
+    }
+}
+
+/// The origin's answer to a Range request.
+#[derive(Debug)]
+pub enum Answer {
+    /// 206 with these bytes of that content; the body is still to be read.
+    Part {
+        /// The bytes that the body has.
+        range: ByteRange,
+        /// What they are of.
+        meta: Meta,
+        /// The response.
+        response: Response,
+    },
+    /// Anything else: for the page as it is, if nothing has been delivered yet.
+    Other(Response),
+}
+
+/// Asks for `range` of `url`. With `version` the origin answers 200 instead of
+/// 206 if the content is no longer that version.
+///
+/// # Errors
+/// If the network fails or `signal` aborts.
+pub async fn fetch_range(
+    url: &str,
+    range: ByteRange,
+    version: Option<&Meta>,
+    signal: &AbortSignal,
+) -> Result<Answer, Error> {
+    let headers = Headers::new()?;
+    headers.set("Range", &format!("bytes={}-{}", range.start, range.end.saturating_sub(1)))?;
+    if let Some(validator) = version.and_then(Meta::if_range) {
+        headers.set("If-Range", validator)?;
+    }
+    let init = RequestInit::new();
+    init.set_headers(&headers);
+    init.set_mode(RequestMode::SameOrigin);
+    init.set_credentials(RequestCredentials::SameOrigin);
+    // The store keeps it; a second copy in the HTTP cache would be waste.
+    init.set_cache(RequestCache::NoStore);
+    init.set_signal(Some(signal));
+    let response = send(&Request::new_with_str_and_init(url, &init)?).await?;
+
+    let header = |name: &str| response.headers().get(name).ok().flatten();
+    let part = header("Content-Range").as_deref().and_then(parse_content_range);
+    let encoded = header("Content-Encoding").is_some_and(|coding| coding != "identity");
+    match part {
+        Some((got, length)) if response.status() == 206 && !encoded && got.start == range.start => {
+            let meta = Meta {
+                length,
+                mime: header("Content-Type").unwrap_or_default(),
+                etag: header("ETag"),
+                last_modified: header("Last-Modified"),
+            };
+            Ok(Answer::Part { range: got, meta, response })
+        }
+        _ => Ok(Answer::Other(response)),
+    }
+}
+
+/// What the coordination server says about a resource.
+#[derive(Debug)]
+pub enum Described {
+    /// The content is still the one asked about.
+    Unchanged,
+    /// Its manifest.
+    Manifest(Manifest),
+}
+
+/// Asks the coordination server at `coord` (empty: our own origin) for the
+/// manifest of `url`, unless it is still that of `known`.
+///
+/// # Errors
+/// [`Error::NotShared`] with the server's reason; otherwise the server is out
+/// of reach or does not speak our protocol.
+pub async fn fetch_manifest(
+    coord: &str,
+    url: &str,
+    known: Option<ContentId>,
+) -> Result<Described, Error> {
+    let headers = Headers::new()?;
+    if let Some(content) = known {
+        headers.set("If-None-Match", &format!("\"{content}\""))?;
+    }
+    let init = RequestInit::new();
+    init.set_headers(&headers);
+    init.set_cache(RequestCache::NoStore);
+    init.set_credentials(RequestCredentials::Omit);
+    let url: String = js_sys::encode_uri_component(url).into();
+    // `soft`: a refusal is an expected answer here, not an error for the console.
+    let request = format!("{coord}/dcdn/manifest?url={url}&soft=1");
+    let response = send(&Request::new_with_str_and_init(&request, &init)?).await?;
+    if response.status() == 304 {
+        return Ok(Described::Unchanged);
+    }
+    if !response.ok() {
+        return Err(Error::Status { status: response.status() });
+    }
+    let is_json = response
+        .headers()
+        .get("Content-Type")?
+        .is_some_and(|mime| mime.starts_with("application/json"));
+    let body = Uint8Array::new(&JsFuture::from(response.array_buffer()?).await?).to_vec();
+    if is_json {
+        return Err(Error::NotShared(String::from_utf8_lossy(&body).into_owned()));
+    }
+    Ok(Described::Manifest(Manifest::decode(&body)?))
+}
+
+/// Whether the coordination server answers.
+pub async fn probe(coord: &str) -> bool {
+    let init = RequestInit::new();
+    init.set_cache(RequestCache::NoStore);
+    init.set_credentials(RequestCredentials::Omit);
+    let Ok(request) = Request::new_with_str_and_init(&format!("{coord}/dcdn/ws?probe=1"), &init)
+    else {
+        return false;
+    };
+    send(&request).await.is_ok_and(|response| response.ok())
+}
+
+/// `fetch`.
+///
+/// # Errors
+/// If the network fails.
+pub async fn send(request: &Request) -> Result<Response, Error> {
+    Ok(JsFuture::from(scope().fetch_with_request(request)).await?.unchecked_into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meta(etag: Option<&str>, modified: Option<&str>) -> Meta {
+        Meta {
+            length: 10,
+            mime: "image/jpeg".to_owned(),
+            etag: etag.map(str::to_owned),
+            last_modified: modified.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn versions_differ_by_length_or_by_a_validator_that_both_have() {
+        let a = meta(Some("\"1\""), Some("monday"));
+        assert!(a.same_version(&a));
+        assert!(!a.same_version(&Meta { length: 11, ..a.clone() }));
+        assert!(!a.same_version(&meta(Some("\"2\""), Some("monday"))));
+        assert!(a.same_version(&meta(Some("\"1\""), Some("tuesday"))));
+        assert!(!meta(None, Some("monday")).same_version(&meta(None, Some("tuesday"))));
+        assert!(a.same_version(&meta(None, Some("monday"))));
+    }
+
+    #[test]
+    fn a_weak_etag_is_no_validator_for_a_range() {
+        assert_eq!(meta(Some("\"1\""), Some("monday")).if_range(), Some("\"1\""));
+        assert_eq!(meta(Some("W/\"1\""), Some("monday")).if_range(), Some("monday"));
+        assert_eq!(meta(None, None).if_range(), None);
+    }
+}

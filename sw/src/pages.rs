@@ -1,0 +1,178 @@
+//! The pages out there: their ports, their connections, what they told us.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dcdn_protocol::message::shim::ToShim;
+use dcdn_protocol::{ChunkSet, ContentId, PeerId};
+use dcdn_swarm::Link;
+use serde::Serialize;
+use wasm_bindgen::prelude::*;
+use web_sys::{MessageEvent, MessagePort};
+
+use crate::stats::Tally;
+
+/// `Client.id`: one load of one page.
+pub type ClientId = String;
+
+/// One page with a port to us.
+pub struct Page {
+    port: MessagePort,
+    _on_message: Closure<dyn FnMut(MessageEvent)>,
+    /// The page's `performance.timeOrigin`.
+    pub time_origin: f64,
+    /// Whether it has said hello.
+    pub greeted: bool,
+    /// Base URL of its coordination server.
+    pub coord: String,
+    /// It cannot look for peers.
+    pub no_peers: bool,
+    /// Open connections.
+    pub links: BTreeMap<PeerId, Link>,
+    /// Peers that may yet serve, by content.
+    pub expecting: BTreeMap<ContentId, u32>,
+}
+
+impl Page {
+    /// A page that has handed over `port`.
+    pub fn new(port: MessagePort, on_message: Closure<dyn FnMut(MessageEvent)>) -> Self {
+        port.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+        Self {
+            port,
+            _on_message: on_message,
+            time_origin: 0.0,
+            greeted: false,
+            coord: String::new(),
+            no_peers: false,
+            links: BTreeMap::new(),
+            expecting: BTreeMap::new(),
+        }
+    }
+
+    /// Sends a message. A page that is gone does not hear it, and nobody else does.
+    pub fn post(&self, message: &ToShim) {
+        let serializer = serde_wasm_bindgen::Serializer::json_compatible();
+        if let Ok(message) = message.serialize(&serializer) {
+            let _ = self.port.post_message(&message);
+        }
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        self.port.set_onmessage(None);
+        self.port.close();
+    }
+}
+
+/// All pages, and the connections that they have between them.
+#[derive(Default)]
+pub struct Pages {
+    pages: BTreeMap<ClientId, Page>,
+    tallies: BTreeMap<ClientId, Tally>,
+    links: BTreeMap<Link, (ClientId, PeerId)>,
+    has: BTreeMap<(Link, ContentId), ChunkSet>,
+    awaited: BTreeSet<ClientId>,
+    next_link: u32,
+}
+
+impl Pages {
+    /// A page has handed over a (new) port. Returns the connections that went
+    /// with its old one.
+    pub fn insert(&mut self, client: &str, page: Page) -> Vec<Link> {
+        let gone = self.remove(client);
+        self.pages.insert(client.to_owned(), page);
+        gone
+    }
+
+    /// A page is gone. Returns its connections, which are gone as well.
+    pub fn remove(&mut self, client: &str) -> Vec<Link> {
+        let Some(page) = self.pages.remove(client) else { return Vec::new() };
+        let gone: Vec<Link> = page.links.values().copied().collect();
+        for link in &gone {
+            self.forget(*link);
+        }
+        gone
+    }
+
+    /// Keeps the tallies of the pages that exist, and names the pages with a
+    /// port that do not.
+    pub fn vanished(&mut self, existing: &[ClientId]) -> Vec<ClientId> {
+        self.tallies.retain(|client, _| existing.contains(client));
+        self.awaited.retain(|client| existing.contains(client));
+        self.pages.keys().filter(|client| !existing.contains(client)).cloned().collect()
+    }
+
+    /// A page by its client id.
+    pub fn get(&self, client: &str) -> Option<&Page> {
+        self.pages.get(client)
+    }
+
+    /// A page by its client id.
+    pub fn get_mut(&mut self, client: &str) -> Option<&mut Page> {
+        self.pages.get_mut(client)
+    }
+
+    /// The pages that have said hello.
+    pub fn greeted(&self) -> impl Iterator<Item = (&ClientId, &Page)> {
+        self.pages.iter().filter(|(_, page)| page.greeted)
+    }
+
+    /// What `client` was served so far.
+    pub fn tally(&mut self, client: &str) -> &mut Tally {
+        self.tallies.entry(client.to_owned()).or_default()
+    }
+
+    /// Whether `client` is now waited for to say hello, and was not before.
+    pub fn await_greeting(&mut self, client: &str) -> bool {
+        self.awaited.insert(client.to_owned())
+    }
+
+    /// A connection of `client` has opened.
+    pub fn link_up(&mut self, client: &str, peer: PeerId) {
+        let link = Link(self.next_link);
+        let Some(page) = self.pages.get_mut(client) else { return };
+        if page.links.contains_key(&peer) {
+            return;
+        }
+        self.next_link += 1;
+        page.links.insert(peer, link);
+        self.links.insert(link, (client.to_owned(), peer));
+    }
+
+    /// A connection of `client` is gone.
+    pub fn link_down(&mut self, client: &str, peer: PeerId) -> Option<Link> {
+        let link = self.pages.get_mut(client)?.links.remove(&peer)?;
+        self.forget(link);
+        Some(link)
+    }
+
+    /// The connection of `client` to `peer`.
+    pub fn link(&self, client: &str, peer: PeerId) -> Option<Link> {
+        self.pages.get(client)?.links.get(&peer).copied()
+    }
+
+    /// The page that owns a connection, and the peer at its other end.
+    pub fn at(&self, link: Link) -> Option<(&Page, PeerId)> {
+        let (client, peer) = self.links.get(&link)?;
+        Some((self.pages.get(client)?, *peer))
+    }
+
+    /// A peer has said what it holds.
+    pub fn peer_has(&mut self, link: Link, content: ContentId, chunks: ChunkSet) {
+        self.has.insert((link, content), chunks);
+    }
+
+    /// Who holds what of `content`.
+    pub fn holders(&self, content: ContentId) -> Vec<(Link, ChunkSet)> {
+        self.has
+            .iter()
+            .filter(|((_, held), _)| *held == content)
+            .map(|((link, _), chunks)| (*link, chunks.clone()))
+            .collect()
+    }
+
+    fn forget(&mut self, link: Link) {
+        self.links.remove(&link);
+        self.has.retain(|(holder, _), _| *holder != link);
+    }
+}

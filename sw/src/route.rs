@@ -1,0 +1,132 @@
+//! Which requests are ours: decided at once, from the request alone.
+
+use crate::range::RangeSpec;
+
+/// Endings of paths that page scripts fetch as media.
+const MEDIA_ENDINGS: [&str; 22] = [
+    "jpg", "jpeg", "png", "webp", "avif", "gif", "mp4", "m4v", "m4s", "m4a", "webm", "mkv", "mov",
+    "ts", "mp3", "aac", "ogg", "oga", "ogv", "opus", "flac", "wav",
+];
+
+/// What of a request decides.
+#[derive(Clone, Debug)]
+pub struct Asked<'a> {
+    /// Whether its method is GET.
+    pub is_get: bool,
+    /// Path with query, if it is of our origin and without credentials in the URL.
+    pub url: Option<&'a str>,
+    /// `Request.destination`.
+    pub destination: &'a str,
+    /// `Request.cache`.
+    pub cache: &'a str,
+    /// Whether it carries `Authorization`.
+    pub authorized: bool,
+    /// Whether it carries subresource integrity.
+    pub has_integrity: bool,
+    /// `Range`, if it is there.
+    pub range: Option<&'a str>,
+}
+
+/// Whether the worker answers the request. `false` leaves it to the browser.
+pub fn is_ours(asked: &Asked<'_>) -> bool {
+    let Some(url) = asked.url else { return false };
+    if !asked.is_get || asked.authorized || asked.has_integrity {
+        return false;
+    }
+    // The page wants to go past caches (or not past one), and we are a cache.
+    if matches!(asked.cache, "no-store" | "reload" | "only-if-cached") {
+        return false;
+    }
+    if url == "/sw.js" || url.starts_with("/dcdn/") {
+        return false;
+    }
+    // Several ranges in one request are rare and the origin's business.
+    if asked.range.is_some() && RangeSpec::parse(asked.range) == RangeSpec::Whole {
+        return false;
+    }
+    match asked.destination {
+        "image" | "video" | "audio" => true,
+        "" => has_media_ending(url),
+        _ => false,
+    }
+}
+
+fn has_media_ending(url: &str) -> bool {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    let Some((_, ending)) = path.rsplit_once('.') else { return false };
+    MEDIA_ENDINGS.iter().any(|media| media.eq_ignore_ascii_case(ending))
+}
+
+/// Whether a page's URL turns DCDN off for that page: `?dcdn=off`.
+pub fn turns_off(page_url: &str) -> bool {
+    let Some((_, query)) = page_url.split_once('?') else { return false };
+    query.split(['&', '#']).any(|pair| pair == "dcdn=off")
+}
+
+/// The path of an absolute URL, without query.
+pub fn path_of(url: &str) -> &str {
+    let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let path = after_scheme.find('/').map_or("/", |slash| &after_scheme[slash..]);
+    path.split(['?', '#']).next().unwrap_or("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image() -> Asked<'static> {
+        Asked {
+            is_get: true,
+            url: Some("/a.jpg"),
+            destination: "image",
+            cache: "default",
+            authorized: false,
+            has_integrity: false,
+            range: None,
+        }
+    }
+
+    #[test]
+    fn media_elements_and_fetched_media_are_ours() {
+        assert!(is_ours(&image()));
+        assert!(is_ours(&Asked { destination: "video", range: Some("bytes=0-"), ..image() }));
+        assert!(is_ours(&Asked { destination: "", url: Some("/v/1.M4S?x=1"), ..image() }));
+    }
+
+    #[test]
+    fn what_is_not_media_is_not_ours() {
+        for destination in ["document", "script", "style", "font", "worker"] {
+            assert!(!is_ours(&Asked { destination, ..image() }));
+        }
+        for url in ["/api", "/data.json", "/page.html?x=.jpg", "/live.m3u8"] {
+            assert!(!is_ours(&Asked { destination: "", url: Some(url), ..image() }), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_private_or_elsewhere_is_not_ours() {
+        assert!(!is_ours(&Asked { is_get: false, ..image() }));
+        assert!(!is_ours(&Asked { url: None, ..image() }));
+        assert!(!is_ours(&Asked { authorized: true, ..image() }));
+        assert!(!is_ours(&Asked { has_integrity: true, ..image() }));
+        assert!(!is_ours(&Asked { url: Some("/dcdn/logo.png"), ..image() }));
+        for cache in ["no-store", "reload", "only-if-cached"] {
+            assert!(!is_ours(&Asked { cache, ..image() }));
+        }
+        assert!(!is_ours(&Asked { range: Some("bytes=0-1,5-6"), ..image() }));
+    }
+
+    #[test]
+    fn a_page_turns_us_off_by_its_query_alone() {
+        assert!(turns_off("https://a.example/x?dcdn=off"));
+        assert!(turns_off("https://a.example/x?a=1&dcdn=off#top"));
+        assert!(!turns_off("https://a.example/dcdn=off"));
+        assert!(!turns_off("https://a.example/x?dcdn=offline"));
+    }
+
+    #[test]
+    fn the_path_of_a_page_has_no_query() {
+        assert_eq!(path_of("https://a.example/x/y?z=1#t"), "/x/y");
+        assert_eq!(path_of("https://a.example"), "/");
+    }
+}

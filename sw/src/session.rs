@@ -1,0 +1,140 @@
+//! One content on its way to its readers: the core's decisions and what they
+//! have brought so far.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::task::Waker;
+
+use dcdn_protocol::chunk::DEFAULT_CHUNK_SIZE;
+use dcdn_protocol::{ContentId, Layout, Manifest, SiteConfig};
+use dcdn_swarm::{Download, OriginRequest, ReaderId};
+use futures::channel::oneshot;
+use gloo_timers::callback::Timeout;
+use web_sys::{AbortController, Response};
+
+use crate::chunks::Chunks;
+use crate::origin::Meta;
+use crate::pages::ClientId;
+
+/// A session, by a number that is never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SessionId(pub u32);
+
+/// How a wait for a session's first word ends: `Ok` when the content is
+/// described, `Err` when the page gets what plain HTTP gives, with the response
+/// if there is one already.
+pub type Opening = Result<(), Option<Response>>;
+
+/// What is known of the manifest.
+#[derive(Clone, Debug)]
+pub enum ManifestState {
+    /// Asked for.
+    Pending,
+    /// Here and in force.
+    Ready(Rc<Manifest>),
+    /// There is none: nothing can be verified, stored or taken from peers.
+    Unavailable,
+}
+
+/// One content on its way to its readers.
+pub struct Session {
+    /// Path and query.
+    pub url: String,
+    /// Configuration of the page that asked first.
+    pub config: SiteConfig,
+    /// Decides.
+    pub download: Download,
+    /// What the responses say, once known.
+    pub meta: Option<Meta>,
+    /// How it is cut, once known.
+    pub layout: Option<Layout>,
+    /// The manifest.
+    pub manifest: ManifestState,
+    /// What is in memory.
+    pub chunks: Chunks,
+    /// Whether anything from peers or store has been accepted: from then on the
+    /// manifest cannot be dropped without mixing versions.
+    pub relies_on_manifest: bool,
+    /// Who reads.
+    pub readers: BTreeMap<ReaderId, Reader>,
+    /// Requests under way.
+    pub origin: BTreeMap<OriginRequest, AbortController>,
+    /// Pages that look for peers for us.
+    pub joined: BTreeSet<ClientId>,
+    /// Responses that wait for [`Session::meta`].
+    pub waiting: Vec<oneshot::Sender<Opening>>,
+    /// Wakes the core.
+    pub timer: Option<Timeout>,
+    /// Ends the session some time after its last reader.
+    pub linger: Option<Timeout>,
+}
+
+/// One response on its way to a page.
+pub struct Reader {
+    /// The page.
+    pub client: ClientId,
+    /// The next byte that it needs.
+    pub position: u64,
+    /// One past the last byte that it needs.
+    pub end: u64,
+    /// Wakes its stream.
+    pub waker: Option<Waker>,
+}
+
+impl Session {
+    /// A session that knows nothing yet.
+    pub fn new(url: &str, config: SiteConfig, download: Download) -> Self {
+        Self {
+            url: url.to_owned(),
+            config,
+            download,
+            meta: None,
+            layout: None,
+            manifest: ManifestState::Pending,
+            chunks: Chunks::default(),
+            relies_on_manifest: false,
+            readers: BTreeMap::new(),
+            origin: BTreeMap::new(),
+            joined: BTreeSet::new(),
+            waiting: Vec::new(),
+            timer: None,
+            linger: None,
+        }
+    }
+
+    /// The manifest in force.
+    pub fn manifest(&self) -> Option<&Rc<Manifest>> {
+        match &self.manifest {
+            ManifestState::Ready(manifest) => Some(manifest),
+            ManifestState::Pending | ManifestState::Unavailable => None,
+        }
+    }
+
+    /// The content, by the manifest in force.
+    pub fn content(&self) -> Option<ContentId> {
+        self.manifest().map(|manifest| manifest.content_id())
+    }
+
+    /// Takes over what the content is. `None` if it cannot be cut into chunks.
+    pub fn describe(&mut self, meta: Meta, layout: Option<Layout>) -> Option<Layout> {
+        let layout = match layout {
+            Some(layout) => layout,
+            None => Layout::new(meta.length, DEFAULT_CHUNK_SIZE).ok()?,
+        };
+        self.meta = Some(meta);
+        self.layout = Some(layout);
+        for waiting in self.waiting.drain(..) {
+            let _ = waiting.send(Ok(()));
+        }
+        Some(layout)
+    }
+
+    /// Lets every stream look again.
+    pub fn wake_readers(&mut self) {
+        for reader in self.readers.values_mut() {
+            if let Some(waker) = reader.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+}

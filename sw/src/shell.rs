@@ -1,0 +1,52 @@
+//! Pages for when the server is out of reach: the HTML of a visited page and the
+//! scripts and styles that it loaded. Only on sites that say that their pages
+//! are the same for everybody (`offline_pages`), and only what responses do not
+//! forbid to keep. Online, nothing here is ever served.
+
+use wasm_bindgen::JsCast;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Request, RequestCache, RequestInit, Response};
+
+use crate::error::Error;
+use crate::js::scope;
+use crate::{origin, store};
+
+/// The cache that keeps pages.
+pub const CACHE: &str = "dcdn-pages-v1";
+
+/// Keeps a response that the page has got.
+///
+/// # Errors
+/// If the cache cannot be written.
+pub async fn keep(url: &str, response: &Response) -> Result<(), Error> {
+    let control = response.headers().get("Cache-Control")?.unwrap_or_default();
+    let forbidden = control.contains("no-store") || control.contains("private");
+    if !response.ok() || response.status() == 206 || response.redirected() || forbidden {
+        return Ok(());
+    }
+    store::put(CACHE, without_fragment(url), response).await
+}
+
+/// Keeps what a page has loaded, out of the browser's HTTP cache where it is there.
+pub async fn keep_all(urls: Vec<String>) {
+    for url in urls {
+        let init = RequestInit::new();
+        init.set_cache(RequestCache::ForceCache);
+        let Ok(request) = Request::new_with_str_and_init(&url, &init) else { continue };
+        if let Ok(response) = origin::send(&request).await {
+            // Offline it is then as if it had not been kept.
+            let _ = keep(&url, &response).await;
+        }
+    }
+}
+
+/// The kept response for `url`, if any.
+pub async fn kept(url: &str) -> Option<Response> {
+    let caches = scope().caches().ok()?;
+    let cache: web_sys::Cache = JsFuture::from(caches.open(CACHE)).await.ok()?.unchecked_into();
+    JsFuture::from(cache.match_with_str(without_fragment(url))).await.ok()?.dyn_into().ok()
+}
+
+fn without_fragment(url: &str) -> &str {
+    url.split('#').next().unwrap_or(url)
+}

@@ -1,0 +1,165 @@
+//! The store: the Cache API, one entry per chunk (names in
+//! [`dcdn_protocol::store`]), the manifest of each resource, and two JSON
+//! documents of the worker's own: the catalogue and the remembered site state.
+//!
+//! The worker is the only writer.
+
+use std::collections::BTreeMap;
+
+use dcdn_protocol::store::{CACHE, chunk_path, manifest_path};
+use dcdn_protocol::{ChunkIndex, ChunkSet, ContentId, Manifest};
+use js_sys::Uint8Array;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use wasm_bindgen::JsCast;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Cache, Response};
+
+use crate::error::Error;
+use crate::js::scope;
+
+/// Name of the catalogue's entry.
+pub const CATALOGUE: &str = "/dcdn/store/catalogue";
+
+/// What the store holds, so that most questions need no look into the cache.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Catalogue {
+    /// The content that a resource had when last seen, by path and query.
+    pub urls: BTreeMap<String, ContentId>,
+    /// The contents.
+    #[serde(with = "by_content")]
+    pub contents: BTreeMap<ContentId, Held>,
+}
+
+/// One content in the store.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Held {
+    /// The chunks that are there.
+    pub chunks: ChunkSet,
+    /// When it was last read, in milliseconds since the epoch.
+    pub used_ms: f64,
+}
+
+impl Catalogue {
+    /// The chunks of `content` that are in the store.
+    pub fn chunks(&self, content: ContentId) -> ChunkSet {
+        self.contents.get(&content).map(|held| held.chunks.clone()).unwrap_or_default()
+    }
+
+    /// The contents read last, latest first.
+    pub fn latest(&self, most: usize) -> Vec<ContentId> {
+        let mut contents: Vec<_> =
+            self.contents.iter().filter(|(_, held)| !held.chunks.is_empty()).collect();
+        contents.sort_by(|(_, a), (_, b)| b.used_ms.total_cmp(&a.used_ms));
+        contents.into_iter().take(most).map(|(content, _)| *content).collect()
+    }
+}
+
+/// JSON objects have text keys.
+mod by_content {
+    use super::{BTreeMap, ContentId, Held};
+    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+
+    pub fn serialize<S: Serializer>(
+        contents: &BTreeMap<ContentId, Held>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(contents.iter().map(|(content, held)| (content.to_string(), held)))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<ContentId, Held>, D::Error> {
+        BTreeMap::<String, Held>::deserialize(deserializer)?
+            .into_iter()
+            .map(|(content, held)| Ok((content.parse().map_err(D::Error::custom)?, held)))
+            .collect()
+    }
+}
+
+/// Writes a chunk.
+///
+/// # Errors
+/// [`Error::is_quota`] when there is no room.
+pub async fn put_chunk(
+    content: ContentId,
+    chunk: ChunkIndex,
+    bytes: &Uint8Array,
+) -> Result<(), Error> {
+    let response = Response::new_with_opt_buffer_source(Some(bytes))?;
+    put(CACHE, &chunk_path(content, chunk), &response).await
+}
+
+/// Reads a chunk, whatever is in it; `None` if it is not there.
+///
+/// # Errors
+/// If the cache cannot be read.
+pub async fn chunk(content: ContentId, chunk: ChunkIndex) -> Result<Option<Uint8Array>, Error> {
+    bytes_at(&chunk_path(content, chunk)).await
+}
+
+/// Writes the manifest of a resource.
+///
+/// # Errors
+/// As [`put_chunk`].
+pub async fn put_manifest(manifest: &Manifest) -> Result<(), Error> {
+    let mut frame = manifest.encode().map_err(dcdn_protocol::manifest::ManifestError::from)?;
+    let response = Response::new_with_opt_u8_array(Some(&mut frame))?;
+    put(CACHE, &manifest_path(&manifest.url), &response).await
+}
+
+/// Reads the manifest of a resource; `None` if it is not there.
+///
+/// # Errors
+/// If the cache cannot be read or holds something else.
+pub async fn manifest(url: &str) -> Result<Option<Manifest>, Error> {
+    let Some(bytes) = bytes_at(&manifest_path(url)).await? else { return Ok(None) };
+    Ok(Some(Manifest::decode(&bytes.to_vec())?))
+}
+
+/// Reads a document; the default if it is missing or unreadable.
+pub async fn document<T: DeserializeOwned + Default>(path: &str) -> T {
+    match bytes_at(path).await {
+        Ok(Some(bytes)) => serde_json::from_slice(&bytes.to_vec()).unwrap_or_default(),
+        _ => T::default(),
+    }
+}
+
+/// Writes a document.
+///
+/// # Errors
+/// As [`put_chunk`].
+pub async fn put_document<T: Serialize>(path: &str, document: &T) -> Result<(), Error> {
+    let json = serde_json::to_string(document)?;
+    put(CACHE, path, &Response::new_with_opt_str(Some(&json))?).await
+}
+
+/// Writes an entry of the named cache.
+///
+/// # Errors
+/// As [`put_chunk`].
+pub async fn put(cache: &str, path: &str, response: &Response) -> Result<(), Error> {
+    let cache = open(cache).await?;
+    JsFuture::from(cache.put_with_str(path, response)).await?;
+    Ok(())
+}
+
+/// Reads an entry of the named cache.
+///
+/// # Errors
+/// If the cache cannot be read.
+pub async fn get(cache: &str, path: &str) -> Result<Option<Response>, Error> {
+    let found = JsFuture::from(open(cache).await?.match_with_str(path)).await?;
+    Ok(found.dyn_into().ok())
+}
+
+async fn bytes_at(path: &str) -> Result<Option<Uint8Array>, Error> {
+    let Some(response) = get(CACHE, path).await? else { return Ok(None) };
+    let buffer = JsFuture::from(response.array_buffer()?).await?;
+    Ok(Some(Uint8Array::new(&buffer)))
+}
+
+async fn open(name: &str) -> Result<Cache, Error> {
+    Ok(JsFuture::from(scope().caches()?.open(name)).await?.unchecked_into())
+}
