@@ -1,0 +1,68 @@
+//! Small questions to the browser.
+
+use dcdn_protocol::GroupId;
+use js_sys::Reflect;
+use wasm_bindgen::JsValue;
+use web_sys::Window;
+
+use crate::error::ShimError;
+
+/// Key in `localStorage` of the browser profile's id.
+const GROUP_KEY: &str = "dcdn.group";
+
+/// The page's window.
+///
+/// # Errors
+/// If this does not run in a page.
+pub fn window() -> Result<Window, ShimError> {
+    web_sys::window().ok_or_else(|| ShimError::Browser("no window".to_owned()))
+}
+
+/// Milliseconds of the page's monotonic clock.
+pub fn now() -> f64 {
+    web_sys::window().and_then(|window| window.performance()).map_or(0.0, |clock| clock.now())
+}
+
+/// Whether this browser can connect to peers at all.
+pub fn has_peer_connections() -> bool {
+    web_sys::window().is_some_and(|window| {
+        Reflect::get(&window, &JsValue::from_str("RTCPeerConnection"))
+            .is_ok_and(|value| value.is_function())
+    })
+}
+
+/// Whether the visitor has asked sites to save data (`navigator.connection.saveData`).
+pub fn saves_data() -> bool {
+    let read = || -> Result<JsValue, JsValue> {
+        let navigator = web_sys::window().ok_or(JsValue::UNDEFINED)?.navigator();
+        let connection = Reflect::get(&navigator, &JsValue::from_str("connection"))?;
+        Reflect::get(&connection, &JsValue::from_str("saveData"))
+    };
+    read().is_ok_and(|value| value.is_truthy())
+}
+
+/// The id of this browser profile, made up on its first visit. Where storage is
+/// blocked it lasts as long as the page.
+pub fn group() -> GroupId {
+    // Storage that the visitor blocks throws on access.
+    let storage = web_sys::window().and_then(|window| window.local_storage().ok().flatten());
+    let kept = storage.as_ref().and_then(|storage| storage.get_item(GROUP_KEY).ok().flatten());
+    if let Some(group) = kept.and_then(|text| text.parse().ok()) {
+        return group;
+    }
+    let group = random_group();
+    if let Some(storage) = storage {
+        // A full or read-only storage only makes the id last shorter.
+        let _ = storage.set_item(GROUP_KEY, &group.to_string());
+    }
+    group
+}
+
+fn random_group() -> GroupId {
+    let mut bytes = [0; 16];
+    if let Some(crypto) = web_sys::window().and_then(|window| window.crypto().ok()) {
+        // Fails only for more than 64 KiB.
+        let _ = crypto.get_random_values_with_u8_array(&mut bytes);
+    }
+    GroupId(bytes)
+}

@@ -1,0 +1,120 @@
+//! Why there are peers, or why there are none, in plain English.
+
+use crate::mesh::{Coordination, Counts};
+
+/// What the answer depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// The browser has `RTCPeerConnection`.
+    pub peer_connections: bool,
+    /// The page's policy leaves everything to the site's server.
+    pub policy_is_http: bool,
+    /// The visitor asks sites to save data.
+    pub saves_data: bool,
+    /// The signalling socket.
+    pub coordination: Coordination,
+    /// Connections that are open now.
+    pub open: u32,
+    /// What has happened so far.
+    pub counts: Counts,
+}
+
+/// The state of the signalling socket in one word.
+pub fn coordination_word(coordination: Coordination) -> &'static str {
+    match coordination {
+        Coordination::Pending => "connecting",
+        Coordination::Up(_) => "open",
+        Coordination::Down => "closed",
+    }
+}
+
+/// Full sentences, the most important one first.
+pub fn sentences(facts: &Facts) -> Vec<String> {
+    let mut sentences = vec![headline(facts)];
+    let Counts { tried, failed, banned } = facts.counts;
+    if failed > 0 {
+        sentences.push(format!(
+            "{failed} of {tried} attempts to connect failed; a firewall or a strict NAT on either \
+             side is the usual reason, and no relay is used."
+        ));
+    }
+    if banned > 0 {
+        sentences.push(format!("{banned} peers sent wrong bytes and are not used any more."));
+    }
+    if facts.saves_data {
+        sentences.push("This browser is set to save data, so nothing is uploaded.".to_owned());
+    }
+    sentences
+}
+
+fn headline(facts: &Facts) -> String {
+    let Facts { open, counts, .. } = *facts;
+    if !facts.peer_connections {
+        return "This browser has no WebRTC, so nothing comes from peers; the cache still works."
+            .to_owned();
+    }
+    if facts.policy_is_http {
+        return "This page's policy is http, which does without peers.".to_owned();
+    }
+    if open > 0 {
+        return format!("Connected to {open} {}.", if open == 1 { "peer" } else { "peers" });
+    }
+    match facts.coordination {
+        Coordination::Pending => "Still connecting to the coordination server.",
+        Coordination::Down => {
+            "The coordination server cannot be reached, so no peers can be found; it is tried \
+             again from time to time."
+        }
+        Coordination::Up(_) if counts.tried == 0 => {
+            "The coordination server is connected, and has named no other visitor with the same \
+             content yet."
+        }
+        Coordination::Up(_) if counts.tried == counts.failed => {
+            "The coordination server is connected, but no connection to a peer has opened yet."
+        }
+        Coordination::Up(_) => {
+            "The coordination server is connected, but no peer is connected at the moment."
+        }
+    }
+    .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use dcdn_protocol::PeerId;
+
+    use super::*;
+
+    const FACTS: Facts = Facts {
+        peer_connections: true,
+        policy_is_http: false,
+        saves_data: false,
+        coordination: Coordination::Up(PeerId([1; 16])),
+        open: 0,
+        counts: Counts { tried: 0, failed: 0, banned: 0 },
+    };
+
+    #[test]
+    fn each_reason_for_having_no_peers_has_a_sentence_of_its_own() {
+        let reasons = [
+            FACTS,
+            Facts { peer_connections: false, ..FACTS },
+            Facts { policy_is_http: true, ..FACTS },
+            Facts { coordination: Coordination::Pending, ..FACTS },
+            Facts { coordination: Coordination::Down, ..FACTS },
+            Facts { counts: Counts { tried: 2, failed: 2, banned: 0 }, ..FACTS },
+            Facts { counts: Counts { tried: 2, failed: 1, banned: 0 }, ..FACTS },
+            Facts { open: 1, ..FACTS },
+        ];
+        let headlines: std::collections::BTreeSet<String> = reasons.iter().map(headline).collect();
+        assert_eq!(headlines.len(), reasons.len());
+    }
+
+    #[test]
+    fn failures_bans_and_data_saving_are_told_after_the_headline() {
+        let counts = Counts { tried: 4, failed: 1, banned: 2 };
+        let told = sentences(&Facts { open: 1, saves_data: true, counts, ..FACTS });
+        assert_eq!(told.len(), 4);
+        assert_eq!(told[0], "Connected to 1 peer.");
+    }
+}

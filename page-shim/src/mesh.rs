@@ -1,0 +1,768 @@
+//! Who is connected to whom, and why: the page's memory of swarms and peers.
+//!
+//! Pure: what happens goes in as method calls, what to do comes out of
+//! [`Mesh::poll`]. Times are milliseconds of one monotonic clock and are passed in.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use dcdn_protocol::message::coord::ToCoord;
+use dcdn_protocol::message::peer::PeerMessage;
+use dcdn_protocol::message::shim::ToWorker;
+use dcdn_protocol::{ChunkSet, ContentId, PeerId, VERSION};
+use vecmap::{VecMap, VecSet};
+
+/// Milliseconds for which a peer that could not be reached, or that went, is not
+/// called again. It may still call us.
+pub const FAILURE_MEMORY_MS: f64 = 60_000.0;
+
+/// Contents that one peer may be interested in: bounds what a stranger makes us
+/// remember and repeat.
+const MAX_INTERESTS: usize = 1024;
+
+/// Peers remembered for one swarm.
+const MAX_NAMED: usize = 32;
+
+/// Runs of chunks in one `Have`: 18 bytes each at the most, and a message has 64 KiB.
+const MAX_RUNS: usize = 3000;
+
+/// Something to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Open a connection to the peer and make an offer.
+    Call(PeerId),
+    /// Close the connection to the peer, if there is one.
+    HangUp(PeerId),
+    /// Send to the peer, whose channel is open.
+    Tell(PeerId, PeerMessage),
+    /// Send to the worker.
+    Worker(ToWorker),
+    /// Send to the coordination server, whose socket is open.
+    Coord(ToCoord),
+}
+
+/// What to do with an offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OfferVerdict {
+    /// Answer it, on a new connection in place of any there is.
+    Accept,
+    /// We have called too, and our offer stands.
+    OursStands,
+    /// There is no room for one more: say so.
+    Full,
+    /// From ourselves, or from a peer that is banned: not worth an answer.
+    Ignore,
+}
+
+/// Whether the coordination server can be talked to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Coordination {
+    /// Not known yet.
+    #[default]
+    Pending,
+    /// The socket is open, and this is our id on it.
+    Up(PeerId),
+    /// There is no socket.
+    Down,
+}
+
+/// Numbers for `dcdn.diagnose()`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Connections attempted, ours and theirs.
+    pub tried: u32,
+    /// Connections that never opened.
+    pub failed: u32,
+    /// Peers that sent wrong bytes.
+    pub banned: u32,
+}
+
+/// The memory. One per page.
+///
+/// What a page has few of is kept in vectors, each some 8 KB less than a tree in
+/// what the visitor downloads; what a stranger can make many of is kept in trees.
+#[derive(Debug)]
+pub struct Mesh {
+    max_peers: usize,
+    coordination: Coordination,
+    swarms: VecMap<ContentId, Swarm>,
+    holdings: BTreeMap<ContentId, ChunkSet>,
+    members: VecMap<PeerId, Member>,
+    failures: VecMap<PeerId, f64>,
+    banned: VecSet<PeerId>,
+    counts: Counts,
+    commands: VecDeque<Command>,
+}
+
+/// A swarm that the worker asked us to join.
+#[derive(Debug, Default)]
+struct Swarm {
+    want: u8,
+    /// Whom the server named, latest first.
+    named: Vec<PeerId>,
+    /// Whether the server has answered since the socket opened.
+    answered: bool,
+    /// The last `Expecting` that the worker heard.
+    told: Option<u32>,
+}
+
+/// A peer that we are connected or connecting to.
+#[derive(Debug, Default)]
+struct Member {
+    open: bool,
+    /// We made the offer, and it has not been answered by a connection yet.
+    calling: bool,
+    /// Contents that we said we are interested in.
+    asked: BTreeSet<ContentId>,
+    /// Contents that it said it is interested in.
+    interests: BTreeSet<ContentId>,
+    /// What it said it holds of contents that we joined.
+    holds: BTreeMap<ContentId, ChunkSet>,
+}
+
+impl Mesh {
+    /// An empty mesh for a page that calls while it has fewer than `max_peers`
+    /// connections. It answers twice as many, or a page whose connections are all
+    /// its own calls could serve nobody who finds it.
+    pub fn new(max_peers: u32) -> Self {
+        Self {
+            max_peers: max_peers as usize,
+            coordination: Coordination::default(),
+            swarms: VecMap::new(),
+            holdings: BTreeMap::new(),
+            members: VecMap::new(),
+            failures: VecMap::new(),
+            banned: VecSet::new(),
+            counts: Counts::default(),
+            commands: VecDeque::new(),
+        }
+    }
+
+    /// The next thing to do.
+    pub fn poll(&mut self) -> Option<Command> {
+        self.commands.pop_front()
+    }
+
+    /// The site's limit has changed. Open connections stay.
+    pub fn set_max_peers(&mut self, max_peers: u32) {
+        self.max_peers = max_peers as usize;
+    }
+
+    /// Whether the coordination server can be talked to.
+    pub fn coordination(&self) -> Coordination {
+        self.coordination
+    }
+
+    /// Open connections.
+    pub fn open_count(&self) -> u32 {
+        count(self.members.values().filter(|member| member.open))
+    }
+
+    /// What has happened so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Whether `chunks` of `content` that the worker has announced hold a chunk.
+    pub fn holding(&self, content: ContentId) -> Option<&ChunkSet> {
+        self.holdings.get(&content)
+    }
+
+    // What the worker says.
+
+    /// The worker wants to be in the swarm of `content`.
+    pub fn join(&mut self, content: ContentId, want: u8) {
+        self.swarms.entry(content).or_default().want = want;
+        if matches!(self.coordination, Coordination::Up(_)) {
+            self.push(Command::Coord(ToCoord::Join { content, want }));
+        }
+        for peer in self.open_peers() {
+            self.ask(peer);
+        }
+    }
+
+    /// The worker has no more interest in `content`.
+    pub fn leave(&mut self, content: ContentId) {
+        if self.swarms.remove(&content).is_none() {
+            return;
+        }
+        for member in self.members.values_mut() {
+            member.asked.remove(&content);
+            member.holds.remove(&content);
+        }
+        if matches!(self.coordination, Coordination::Up(_)) {
+            self.push(Command::Coord(ToCoord::Leave { content }));
+        }
+    }
+
+    /// The store holds `chunks` of `content`.
+    pub fn have(&mut self, content: ContentId, chunks: ChunkSet) {
+        if self.holdings.get(&content) == Some(&chunks) {
+            return;
+        }
+        self.holdings.insert(content, chunks);
+        let interested: Vec<PeerId> = self
+            .members
+            .iter()
+            .filter(|(_, member)| member.open && member.interests.contains(&content))
+            .map(|(peer, _)| *peer)
+            .collect();
+        for peer in interested {
+            self.tell_holding(peer, content);
+        }
+    }
+
+    /// The peer sent wrong bytes: it is never connected to again.
+    pub fn ban(&mut self, peer: PeerId, now: f64) {
+        if self.banned.insert(peer) {
+            self.counts.banned += 1;
+        }
+        self.push(Command::HangUp(peer));
+        self.closed(peer, now);
+    }
+
+    /// A worker has answered a handshake and may know nothing: say it all again.
+    pub fn restate(&mut self) {
+        let mut news = Vec::new();
+        for (&peer, member) in self.members.iter().filter(|(_, member)| member.open) {
+            news.push(ToWorker::PeerUp { peer });
+            for (&content, chunks) in &member.holds {
+                news.push(ToWorker::PeerHas { peer, content, chunks: chunks.clone() });
+            }
+        }
+        if self.coordination == Coordination::Down {
+            news.push(ToWorker::NoPeers);
+        }
+        self.commands.extend(news.into_iter().map(Command::Worker));
+        for swarm in self.swarms.values_mut() {
+            swarm.told = None;
+        }
+        self.refresh();
+    }
+
+    // What the coordination server says.
+
+    /// The socket is open, and `me` is our id on it.
+    pub fn welcomed(&mut self, me: PeerId) {
+        self.coordination = Coordination::Up(me);
+        for (&content, swarm) in &mut self.swarms {
+            swarm.answered = false;
+            swarm.told = None;
+            let join = ToCoord::Join { content, want: swarm.want };
+            self.commands.push_back(Command::Coord(join));
+        }
+    }
+
+    /// There is no socket. Connections that are open stay.
+    pub fn unreachable(&mut self) {
+        if self.coordination == Coordination::Down {
+            return;
+        }
+        self.coordination = Coordination::Down;
+        self.push(Command::Worker(ToWorker::NoPeers));
+    }
+
+    /// The server's answer to a join.
+    pub fn named(&mut self, content: ContentId, peers: Vec<PeerId>, now: f64) {
+        let Some(swarm) = self.swarms.get_mut(&content) else { return };
+        let mut named = peers;
+        named.extend(
+            swarm.named.iter().filter(|old| !named.contains(old)).copied().collect::<Vec<_>>(),
+        );
+        named.truncate(MAX_NAMED);
+        swarm.named = named;
+        swarm.answered = true;
+        self.call_named(content, now);
+        self.refresh();
+    }
+
+    /// The server lets this socket join no more swarms, and does not say which
+    /// join that was about: those without an answer get none.
+    pub fn refused_swarms(&mut self) {
+        for swarm in self.swarms.values_mut() {
+            swarm.answered = true;
+        }
+        self.refresh();
+    }
+
+    /// The server knows no such peer. An attempt to connect to it has failed.
+    pub fn unknown(&mut self, peer: PeerId, now: f64) {
+        for swarm in self.swarms.values_mut() {
+            swarm.named.retain(|named| *named != peer);
+        }
+        if self.members.get(&peer).is_some_and(|member| !member.open) {
+            self.push(Command::HangUp(peer));
+            self.closed(peer, now);
+        }
+    }
+
+    /// A peer has made an offer.
+    pub fn offered(&mut self, peer: PeerId, now: f64) -> OfferVerdict {
+        let Coordination::Up(me) = self.coordination else { return OfferVerdict::Ignore };
+        if peer == me || self.banned.contains(&peer) {
+            return OfferVerdict::Ignore;
+        }
+        match self.members.get(&peer) {
+            // Glare: the offer of the smaller id stands.
+            Some(member) if member.calling && me < peer => return OfferVerdict::OursStands,
+            Some(member) if member.calling => {}
+            // It has lost its end of a connection that we still believe in.
+            Some(_) => self.closed(peer, now),
+            None if self.members.len() >= self.max_peers * 2 => return OfferVerdict::Full,
+            None => {}
+        }
+        self.counts.tried += 1;
+        self.members.insert(peer, Member::default());
+        self.refresh();
+        OfferVerdict::Accept
+    }
+
+    // What connections and peers say.
+
+    /// The channel to `peer` is open.
+    pub fn opened(&mut self, peer: PeerId) {
+        let Some(member) = self.members.get_mut(&peer) else { return };
+        member.open = true;
+        member.calling = false;
+        self.failures.remove(&peer);
+        self.push(Command::Tell(peer, PeerMessage::Hello { version: VERSION }));
+        self.ask(peer);
+        self.push(Command::Worker(ToWorker::PeerUp { peer }));
+        self.refresh();
+    }
+
+    /// The connection to `peer` is gone, or never came about.
+    pub fn closed(&mut self, peer: PeerId, now: f64) {
+        let Some(member) = self.members.remove(&peer) else { return };
+        self.failures.retain(|_, at| now - *at < FAILURE_MEMORY_MS);
+        self.failures.insert(peer, now);
+        if member.open {
+            self.push(Command::Worker(ToWorker::PeerDown { peer }));
+        } else {
+            self.counts.failed += 1;
+        }
+        let wanted: Vec<ContentId> = self.swarms.keys().copied().collect();
+        for content in wanted {
+            self.call_named(content, now);
+        }
+        self.refresh();
+    }
+
+    /// `peer` wants to know what we hold of `content`.
+    pub fn interested(&mut self, peer: PeerId, content: ContentId) {
+        let Some(member) = self.members.get_mut(&peer) else { return };
+        if member.interests.len() < MAX_INTERESTS {
+            member.interests.insert(content);
+        }
+        self.tell_holding(peer, content);
+        self.refresh_one(content);
+    }
+
+    /// `peer` holds `chunks` of `content`.
+    pub fn peer_has(&mut self, peer: PeerId, content: ContentId, chunks: ChunkSet) {
+        let Some(member) = self.members.get_mut(&peer) else { return };
+        if !member.asked.contains(&content) {
+            return;
+        }
+        member.holds.insert(content, chunks.clone());
+        self.push(Command::Worker(ToWorker::PeerHas { peer, content, chunks }));
+        self.refresh_one(content);
+    }
+
+    /// The page goes away: every connection ends. The swarms stay, for when it
+    /// comes back out of the back/forward cache.
+    pub fn hang_up_all(&mut self) {
+        for peer in std::mem::take(&mut self.members).into_keys() {
+            self.push(Command::HangUp(peer));
+        }
+        self.coordination = Coordination::Pending;
+    }
+
+    // Helpers.
+
+    fn push(&mut self, command: Command) {
+        self.commands.push_back(command);
+    }
+
+    fn open_peers(&self) -> Vec<PeerId> {
+        self.members.iter().filter(|(_, member)| member.open).map(|(peer, _)| *peer).collect()
+    }
+
+    /// Calls whom the server named for `content`, while there is room.
+    fn call_named(&mut self, content: ContentId, now: f64) {
+        let Coordination::Up(me) = self.coordination else { return };
+        let Some(swarm) = self.swarms.get(&content) else { return };
+        for &peer in &swarm.named {
+            if self.members.len() >= self.max_peers {
+                return;
+            }
+            let recently_failed =
+                self.failures.get(&peer).is_some_and(|at| now - at < FAILURE_MEMORY_MS);
+            if peer == me
+                || recently_failed
+                || self.banned.contains(&peer)
+                || self.members.contains_key(&peer)
+            {
+                continue;
+            }
+            self.members.insert(peer, Member { calling: true, ..Member::default() });
+            self.counts.tried += 1;
+            self.commands.push_back(Command::Call(peer));
+        }
+    }
+
+    /// Asks an open peer about every wanted content that it was not asked about.
+    /// Whoever named it, it may hold more than what it was named for.
+    fn ask(&mut self, peer: PeerId) {
+        let Some(member) = self.members.get_mut(&peer) else { return };
+        for (&content, _) in self.swarms.iter().filter(|(_, swarm)| swarm.want > 0) {
+            if member.asked.insert(content) {
+                self.commands.push_back(Command::Tell(peer, PeerMessage::Interested { content }));
+            }
+        }
+    }
+
+    fn tell_holding(&mut self, peer: PeerId, content: ContentId) {
+        let mut chunks = ChunkSet::new();
+        for run in self.holdings.get(&content).iter().flat_map(|set| set.runs()).take(MAX_RUNS) {
+            chunks.insert_run(run);
+        }
+        self.push(Command::Tell(peer, PeerMessage::Have { content, chunks }));
+    }
+
+    /// Tells the worker of every swarm's number of peers that has changed.
+    fn refresh(&mut self) {
+        let contents: Vec<ContentId> = self.swarms.keys().copied().collect();
+        for content in contents {
+            self.refresh_one(content);
+        }
+    }
+
+    fn refresh_one(&mut self, content: ContentId) {
+        let Some(swarm) = self.swarms.get_mut(&content).filter(|swarm| swarm.answered) else {
+            return;
+        };
+        if !matches!(self.coordination, Coordination::Up(_)) {
+            return;
+        }
+        let serving = |(peer, member): &(&PeerId, &Member)| {
+            swarm.named.contains(peer) || member.may_hold(content)
+        };
+        let peers = count(self.members.iter().filter(serving));
+        if swarm.told != Some(peers) {
+            swarm.told = Some(peers);
+            self.push(Command::Worker(ToWorker::Expecting { content, peers }));
+        }
+    }
+}
+
+impl Member {
+    /// Whether it has shown that it is in the swarm of `content`.
+    fn may_hold(&self, content: ContentId) -> bool {
+        self.interests.contains(&content)
+            || self.holds.get(&content).is_some_and(|chunks| !chunks.is_empty())
+    }
+}
+
+fn count(items: impl Iterator) -> u32 {
+    u32::try_from(items.count()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ME: PeerId = PeerId([5; 16]);
+    const SMALLER: PeerId = PeerId([1; 16]);
+    const LARGER: PeerId = PeerId([9; 16]);
+    const OTHER: PeerId = PeerId([8; 16]);
+    const CONTENT: ContentId = ContentId([1; 32]);
+    const CONTENT_2: ContentId = ContentId([2; 32]);
+
+    fn drain(mesh: &mut Mesh) -> Vec<Command> {
+        std::iter::from_fn(|| mesh.poll()).collect()
+    }
+
+    /// A mesh that is online, in the swarm of `CONTENT`, with nothing left to do.
+    fn joined(max_peers: u32) -> Mesh {
+        let mut mesh = Mesh::new(max_peers);
+        mesh.welcomed(ME);
+        mesh.join(CONTENT, 5);
+        drain(&mut mesh);
+        mesh
+    }
+
+    fn expecting(content: ContentId, peers: u32) -> Command {
+        Command::Worker(ToWorker::Expecting { content, peers })
+    }
+
+    fn interested(peer: PeerId, content: ContentId) -> Command {
+        Command::Tell(peer, PeerMessage::Interested { content })
+    }
+
+    #[test]
+    fn joins_asked_before_the_socket_opens_go_out_when_it_does_and_again_after_a_reconnect() {
+        let mut mesh = Mesh::new(8);
+        mesh.join(CONTENT, 5);
+        mesh.join(CONTENT_2, 0);
+        mesh.leave(CONTENT_2);
+        assert_eq!(drain(&mut mesh), []);
+        let join = Command::Coord(ToCoord::Join { content: CONTENT, want: 5 });
+
+        mesh.welcomed(ME);
+        assert_eq!(drain(&mut mesh), std::slice::from_ref(&join));
+
+        mesh.unreachable();
+        assert_eq!(drain(&mut mesh), [Command::Worker(ToWorker::NoPeers)]);
+        mesh.unreachable();
+        assert_eq!(drain(&mut mesh), []);
+        mesh.welcomed(OTHER);
+        assert_eq!(drain(&mut mesh), [join]);
+    }
+
+    #[test]
+    fn named_peers_are_called_up_to_the_limit_and_the_worker_hears_how_many() {
+        let mut mesh = joined(2);
+
+        mesh.named(CONTENT, vec![ME, SMALLER, LARGER, OTHER], 0.0);
+
+        assert_eq!(
+            drain(&mut mesh),
+            [Command::Call(SMALLER), Command::Call(LARGER), expecting(CONTENT, 2)]
+        );
+    }
+
+    #[test]
+    fn an_empty_answer_tells_the_worker_that_nobody_is_there() {
+        let mut mesh = joined(8);
+        mesh.named(CONTENT, vec![], 0.0);
+        assert_eq!(drain(&mut mesh), [expecting(CONTENT, 0)]);
+    }
+
+    #[test]
+    fn a_refused_swarm_counts_as_empty_until_the_server_answers_otherwise() {
+        let mut mesh = joined(8);
+        mesh.refused_swarms();
+        assert_eq!(drain(&mut mesh), [expecting(CONTENT, 0)]);
+        mesh.named(CONTENT, vec![SMALLER], 0.0);
+        assert_eq!(drain(&mut mesh), [Command::Call(SMALLER), expecting(CONTENT, 1)]);
+    }
+
+    #[test]
+    fn a_page_that_went_away_and_comes_back_joins_again_and_calls_again() {
+        let mut mesh = joined(8);
+        mesh.named(CONTENT, vec![SMALLER], 0.0);
+        mesh.opened(SMALLER);
+        drain(&mut mesh);
+
+        mesh.hang_up_all();
+        assert_eq!(drain(&mut mesh), [Command::HangUp(SMALLER)]);
+        mesh.restate();
+        assert_eq!(drain(&mut mesh), [], "nothing is known before the socket is open");
+
+        mesh.welcomed(OTHER);
+        mesh.named(CONTENT, vec![SMALLER], 1.0);
+        let join = Command::Coord(ToCoord::Join { content: CONTENT, want: 5 });
+        assert_eq!(drain(&mut mesh), [join, Command::Call(SMALLER), expecting(CONTENT, 1)]);
+    }
+
+    #[test]
+    fn a_failed_call_makes_room_for_the_next_peer_and_is_not_repeated_within_its_time() {
+        let mut mesh = joined(1);
+        mesh.named(CONTENT, vec![SMALLER, LARGER], 0.0);
+        drain(&mut mesh);
+
+        mesh.closed(SMALLER, 10.0);
+        assert_eq!(drain(&mut mesh), [Command::Call(LARGER)]);
+        mesh.closed(LARGER, 20.0);
+        assert_eq!(drain(&mut mesh), [expecting(CONTENT, 0)]);
+
+        mesh.named(CONTENT, vec![SMALLER], FAILURE_MEMORY_MS);
+        assert_eq!(drain(&mut mesh), []);
+        mesh.named(CONTENT, vec![SMALLER], 10.0 + FAILURE_MEMORY_MS);
+        assert_eq!(drain(&mut mesh), [Command::Call(SMALLER), expecting(CONTENT, 1)]);
+        assert_eq!(mesh.counts(), Counts { tried: 3, failed: 2, banned: 0 });
+    }
+
+    #[test]
+    fn an_opened_channel_says_hello_and_asks_for_every_wanted_content_first() {
+        let mut mesh = joined(8);
+        mesh.join(CONTENT_2, 0);
+        mesh.named(CONTENT, vec![SMALLER], 0.0);
+        drain(&mut mesh);
+
+        mesh.opened(SMALLER);
+        assert_eq!(
+            drain(&mut mesh),
+            [
+                Command::Tell(SMALLER, PeerMessage::Hello { version: VERSION }),
+                interested(SMALLER, CONTENT),
+                Command::Worker(ToWorker::PeerUp { peer: SMALLER }),
+            ]
+        );
+
+        mesh.join(CONTENT_2, 5);
+        let join = Command::Coord(ToCoord::Join { content: CONTENT_2, want: 5 });
+        assert_eq!(drain(&mut mesh), [join, interested(SMALLER, CONTENT_2)]);
+    }
+
+    #[test]
+    fn a_peer_that_called_us_counts_once_it_holds_something_of_ours() {
+        let mut mesh = joined(8);
+        mesh.named(CONTENT, vec![], 0.0);
+        assert_eq!(mesh.offered(SMALLER, 0.0), OfferVerdict::Accept);
+        mesh.opened(SMALLER);
+        drain(&mut mesh);
+
+        mesh.peer_has(SMALLER, CONTENT, ChunkSet::new());
+        let nothing =
+            ToWorker::PeerHas { peer: SMALLER, content: CONTENT, chunks: ChunkSet::new() };
+        assert_eq!(drain(&mut mesh), [Command::Worker(nothing)]);
+
+        mesh.peer_has(SMALLER, CONTENT, ChunkSet::full(3));
+        assert_eq!(drain(&mut mesh).last(), Some(&expecting(CONTENT, 1)));
+    }
+
+    #[test]
+    fn what_a_peer_holds_of_a_content_that_we_did_not_ask_about_is_ignored() {
+        let mut mesh = joined(8);
+        mesh.offered(SMALLER, 0.0);
+        mesh.opened(SMALLER);
+        drain(&mut mesh);
+        mesh.peer_has(SMALLER, CONTENT_2, ChunkSet::full(3));
+        assert_eq!(drain(&mut mesh), []);
+    }
+
+    #[test]
+    fn of_two_offers_that_cross_the_smaller_ids_stands_on_both_sides() {
+        let mut mesh = joined(8);
+        mesh.named(CONTENT, vec![SMALLER, LARGER], 0.0);
+        drain(&mut mesh);
+
+        assert_eq!(mesh.offered(LARGER, 1.0), OfferVerdict::OursStands);
+        assert_eq!(mesh.offered(SMALLER, 1.0), OfferVerdict::Accept);
+        assert_eq!(drain(&mut mesh), [], "the number of peers is the same");
+    }
+
+    #[test]
+    fn an_offer_on_an_open_connection_replaces_it() {
+        let mut mesh = joined(8);
+        mesh.offered(SMALLER, 0.0);
+        mesh.opened(SMALLER);
+        drain(&mut mesh);
+        assert_eq!(mesh.offered(SMALLER, 1.0), OfferVerdict::Accept);
+        assert_eq!(drain(&mut mesh), [Command::Worker(ToWorker::PeerDown { peer: SMALLER })]);
+    }
+
+    #[test]
+    fn offers_are_answered_up_to_twice_the_limit() {
+        let mut mesh = joined(1);
+        assert_eq!(mesh.offered(SMALLER, 0.0), OfferVerdict::Accept);
+        assert_eq!(mesh.offered(LARGER, 0.0), OfferVerdict::Accept);
+        assert_eq!(mesh.offered(OTHER, 0.0), OfferVerdict::Full);
+    }
+
+    #[test]
+    fn a_banned_peer_is_hung_up_and_neither_called_nor_answered_again() {
+        let mut mesh = joined(8);
+        mesh.named(CONTENT, vec![SMALLER], 0.0);
+        mesh.opened(SMALLER);
+        drain(&mut mesh);
+
+        mesh.ban(SMALLER, 1.0);
+        assert_eq!(
+            drain(&mut mesh),
+            [
+                Command::HangUp(SMALLER),
+                Command::Worker(ToWorker::PeerDown { peer: SMALLER }),
+                expecting(CONTENT, 0),
+            ]
+        );
+        assert_eq!(mesh.offered(SMALLER, 1e9), OfferVerdict::Ignore);
+        mesh.named(CONTENT, vec![SMALLER], 1e9);
+        assert_eq!(drain(&mut mesh), []);
+        assert_eq!(mesh.counts().banned, 1);
+    }
+
+    #[test]
+    fn a_peer_that_the_server_does_not_know_fails_only_if_it_is_not_open() {
+        let mut mesh = joined(8);
+        mesh.named(CONTENT, vec![SMALLER, LARGER], 0.0);
+        mesh.opened(LARGER);
+        drain(&mut mesh);
+
+        mesh.unknown(SMALLER, 1.0);
+        assert_eq!(drain(&mut mesh), [Command::HangUp(SMALLER), expecting(CONTENT, 1)]);
+        mesh.unknown(LARGER, 1.0);
+        assert_eq!(mesh.open_count(), 1);
+    }
+
+    #[test]
+    fn an_interested_peer_hears_what_we_hold_now_and_when_it_changes() {
+        let mut mesh = joined(8);
+        mesh.offered(SMALLER, 0.0);
+        mesh.opened(SMALLER);
+        drain(&mut mesh);
+        let have = |count| {
+            let chunks = ChunkSet::full(count);
+            Command::Tell(SMALLER, PeerMessage::Have { content: CONTENT_2, chunks })
+        };
+
+        mesh.interested(SMALLER, CONTENT_2);
+        assert_eq!(drain(&mut mesh), [have(0)]);
+        mesh.have(CONTENT_2, ChunkSet::full(2));
+        assert_eq!(drain(&mut mesh), [have(2)]);
+        mesh.have(CONTENT_2, ChunkSet::full(2));
+        assert_eq!(drain(&mut mesh), []);
+    }
+
+    #[test]
+    fn a_new_worker_is_told_everything_again() {
+        let mut mesh = joined(8);
+        mesh.named(CONTENT, vec![SMALLER, LARGER], 0.0);
+        mesh.opened(SMALLER);
+        mesh.peer_has(SMALLER, CONTENT, ChunkSet::full(3));
+        drain(&mut mesh);
+
+        mesh.restate();
+        let has = ToWorker::PeerHas { peer: SMALLER, content: CONTENT, chunks: ChunkSet::full(3) };
+        assert_eq!(
+            drain(&mut mesh),
+            [
+                Command::Worker(ToWorker::PeerUp { peer: SMALLER }),
+                Command::Worker(has),
+                expecting(CONTENT, 2),
+            ]
+        );
+
+        mesh.unreachable();
+        drain(&mut mesh);
+        mesh.restate();
+        assert!(drain(&mut mesh).contains(&Command::Worker(ToWorker::NoPeers)));
+    }
+
+    #[test]
+    fn a_content_left_and_joined_again_is_asked_about_again() {
+        let mut mesh = joined(8);
+        mesh.offered(SMALLER, 0.0);
+        mesh.opened(SMALLER);
+        mesh.leave(CONTENT);
+        drain(&mut mesh);
+        mesh.join(CONTENT, 5);
+        assert!(drain(&mut mesh).contains(&interested(SMALLER, CONTENT)));
+    }
+
+    #[test]
+    fn a_scattered_holding_still_fits_one_message() {
+        let mut mesh = joined(8);
+        mesh.offered(SMALLER, 0.0);
+        mesh.opened(SMALLER);
+        let scattered = (900_000..950_000).step_by(2).map(dcdn_protocol::ChunkIndex).collect();
+        mesh.have(CONTENT_2, scattered);
+        drain(&mut mesh);
+
+        mesh.interested(SMALLER, CONTENT_2);
+        let Some(Command::Tell(_, have)) = mesh.poll() else { panic!("no answer") };
+        let frame = dcdn_protocol::frame::encode_head(&have).expect("it fits a header");
+        assert!(frame.len() <= dcdn_protocol::message::peer::MAX_MESSAGE);
+    }
+}

@@ -1,0 +1,426 @@
+//! The page as a peer among peers: carries out what [`Mesh`] decides, on real
+//! connections, and moves chunks in and out.
+
+use std::rc::Rc;
+
+use dcdn_protocol::message::coord::{ErrorCode, FromCoord, Signal, ToCoord};
+use dcdn_protocol::message::peer::{ChunkFailReason, PeerMessage};
+use dcdn_protocol::message::shim::{ToShim, ToWorker};
+use dcdn_protocol::{ChunkSet, PeerId, SiteConfig, VERSION};
+use js_sys::{ArrayBuffer, Uint8Array};
+use vecmap::VecMap;
+
+use crate::browser;
+use crate::download::{Arrival, ChunkKey, Downloads};
+use crate::error::ShimError;
+use crate::mesh::{Command, Coordination, Counts, Mesh, OfferVerdict};
+use crate::peer::{self, Connection, ConnectionEvent, Emit};
+use crate::upload::{Uplink, Uploads};
+
+/// Messages of one peer that make no sense, after which it is hung up.
+const MAX_MISTAKES: u32 = 32;
+
+/// Where a node speaks to.
+pub trait Outlet {
+    /// To the worker, with a chunk's bytes if it is about one.
+    fn worker(&self, message: &ToWorker, body: Option<&ArrayBuffer>);
+    /// To the coordination server. Lost if there is no socket.
+    fn coord(&self, message: &ToCoord);
+    /// To the page: `peer` has come or gone, and now `open` connections are open.
+    fn peer_changed(&self, peer: PeerId, up: bool, open: u32);
+}
+
+/// Something that happened on a connection.
+#[derive(Debug)]
+pub struct LinkEvent {
+    peer: PeerId,
+    /// Which connection to that peer: what an earlier one says is of no interest.
+    attempt: u32,
+    event: ConnectionEvent,
+}
+
+/// One connected peer, for `dcdn.diagnose()`.
+#[derive(Clone, Debug)]
+pub struct PeerReport {
+    /// The peer.
+    pub peer: PeerId,
+    /// Bytes of chunks received from it.
+    pub bytes_in: u64,
+    /// Bytes of chunks sent to it.
+    pub bytes_out: u64,
+    /// The browser's connection, for its state and statistics.
+    pub connection: web_sys::RtcPeerConnection,
+}
+
+/// A page's connections and transfers.
+pub struct Node {
+    outlet: Rc<dyn Outlet>,
+    emit: Rc<dyn Fn(LinkEvent)>,
+    mesh: Mesh,
+    links: VecMap<PeerId, Link>,
+    stun: Vec<String>,
+    uplink: Rc<Uplink>,
+    attempts: u32,
+}
+
+/// One peer: its connection and what goes over it.
+struct Link {
+    attempt: u32,
+    connection: Connection,
+    downloads: Downloads,
+    uploads: Uploads,
+    /// Whether its channel has opened.
+    up: bool,
+    received: u64,
+    mistakes: u32,
+}
+
+impl Node {
+    /// A node without connections. What happens on its connections is given to
+    /// `emit`, and wanted back by [`Node::on_link`].
+    pub fn new(config: &SiteConfig, outlet: Rc<dyn Outlet>, emit: Rc<dyn Fn(LinkEvent)>) -> Self {
+        let mut node = Self {
+            outlet,
+            emit,
+            mesh: Mesh::new(config.max_peers),
+            links: VecMap::new(),
+            stun: Vec::new(),
+            uplink: Rc::default(),
+            attempts: 0,
+        };
+        node.configure(config);
+        node
+    }
+
+    /// The site's configuration has come, perhaps again.
+    pub fn configure(&mut self, config: &SiteConfig) {
+        self.stun.clone_from(&config.stun);
+        self.mesh.set_max_peers(config.max_peers);
+        self.uplink.pace.borrow_mut().set_rate(config.upload_bytes_per_second);
+    }
+
+    /// Whether the coordination server can be talked to.
+    pub fn coordination(&self) -> Coordination {
+        self.mesh.coordination()
+    }
+
+    /// Open connections.
+    pub fn open_count(&self) -> u32 {
+        self.mesh.open_count()
+    }
+
+    /// What has happened so far.
+    pub fn counts(&self) -> Counts {
+        self.mesh.counts()
+    }
+
+    /// Bytes of chunks sent so far.
+    pub fn uploaded(&self) -> u64 {
+        self.uplink.total.get()
+    }
+
+    /// Every peer that we are connected or connecting to.
+    pub fn peers(&self) -> Vec<PeerReport> {
+        let report = |(&peer, link): (&PeerId, &Link)| PeerReport {
+            peer,
+            bytes_in: link.received,
+            bytes_out: link.uploads.sent(),
+            connection: link.connection.raw().clone(),
+        };
+        self.links.iter().map(report).collect()
+    }
+
+    /// The worker says something. What is not about peers is ignored.
+    pub fn on_worker(&mut self, message: ToShim) {
+        match message {
+            ToShim::Join { content, want } => self.mesh.join(content, want),
+            ToShim::Leave { content } => self.mesh.leave(content),
+            ToShim::Have { content, chunks } => {
+                let offered = if browser::saves_data() { ChunkSet::new() } else { chunks };
+                self.mesh.have(content, offered);
+            }
+            ToShim::Request { peer, content, chunk, size } => {
+                self.request(peer, ChunkKey { content, chunk }, size);
+            }
+            ToShim::Cancel { peer, content, chunk } => {
+                self.cancel(peer, ChunkKey { content, chunk });
+            }
+            ToShim::Ban { peer } => self.mesh.ban(peer, browser::now()),
+            ToShim::Welcome { .. }
+            | ToShim::Reachable { .. }
+            | ToShim::Busy { .. }
+            | ToShim::Stats { .. }
+            | ToShim::Event { .. } => {}
+        }
+        self.carry_out();
+    }
+
+    /// A handshake has been answered, perhaps by a worker that knows nothing:
+    /// requests of before are void, and it hears how things stand.
+    pub fn on_new_worker(&mut self) {
+        for (&peer, link) in &mut self.links {
+            for key in link.downloads.cancel_all() {
+                let ChunkKey { content, chunk } = key;
+                link.tell(&PeerMessage::Cancel { content, chunk });
+                self.outlet.worker(&broken(peer, key), None);
+            }
+        }
+        self.mesh.restate();
+        self.carry_out();
+    }
+
+    /// The socket is open, and `me` is our id on it.
+    pub fn on_socket_open(&mut self, me: PeerId) {
+        self.mesh.welcomed(me);
+        self.carry_out();
+    }
+
+    /// There is no socket.
+    pub fn on_socket_down(&mut self) {
+        self.mesh.unreachable();
+        self.carry_out();
+    }
+
+    /// The coordination server says something.
+    pub fn on_coord(&mut self, message: FromCoord) {
+        let now = browser::now();
+        match message {
+            FromCoord::Peers { content, peers } => self.mesh.named(content, peers, now),
+            FromCoord::Signal { from, signal: Signal::Offer { sdp } } => {
+                self.on_offer(from, sdp, now);
+            }
+            FromCoord::Signal { from, signal } => {
+                if let Some(link) = self.links.get(&from) {
+                    link.connection.signal(signal);
+                }
+            }
+            FromCoord::Error { code: ErrorCode::UnknownPeer, peer: Some(peer), .. } => {
+                self.mesh.unknown(peer, now);
+            }
+            FromCoord::Error { code: ErrorCode::TooManySwarms, .. } => self.mesh.refused_swarms(),
+            // The other errors are followed by the socket's end, or about nothing that waits.
+            FromCoord::Error { .. } | FromCoord::Welcome { .. } => {}
+        }
+        self.carry_out();
+    }
+
+    /// A connection says something.
+    pub fn on_link(&mut self, LinkEvent { peer, attempt, event }: LinkEvent) {
+        let Some(link) = self.links.get_mut(&peer).filter(|link| link.attempt == attempt) else {
+            return;
+        };
+        match event {
+            ConnectionEvent::Signal(signal) => {
+                self.outlet.coord(&ToCoord::Signal { to: peer, signal });
+            }
+            ConnectionEvent::Open => {
+                link.up = true;
+                self.mesh.opened(peer);
+                self.carry_out();
+                self.outlet.peer_changed(peer, true, self.mesh.open_count());
+            }
+            ConnectionEvent::Message(message, body) => {
+                self.on_peer_message(peer, message, &body);
+            }
+            ConnectionEvent::Garbled(error) => {
+                if !link.complain(&error.to_string()) {
+                    self.hang_up(peer);
+                }
+            }
+            ConnectionEvent::Closed => self.hang_up(peer),
+        }
+        self.carry_out();
+    }
+
+    /// The page goes away: every connection ends.
+    pub fn pause(&mut self) {
+        self.mesh.hang_up_all();
+        self.carry_out();
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(command) = self.mesh.poll() {
+            match command {
+                Command::Call(peer) => {
+                    let call = |stun: &[String], emit| Connection::call(stun, emit);
+                    self.connect(peer, call);
+                }
+                Command::HangUp(peer) => self.drop_link(peer),
+                Command::Tell(peer, message) => {
+                    if let Some(link) = self.links.get(&peer) {
+                        link.tell(&message);
+                    }
+                }
+                Command::Worker(message) => self.outlet.worker(&message, None),
+                Command::Coord(message) => self.outlet.coord(&message),
+            }
+        }
+    }
+
+    fn connect(
+        &mut self,
+        peer: PeerId,
+        open: impl FnOnce(&[String], Emit) -> Result<Connection, ShimError>,
+    ) {
+        self.attempts += 1;
+        let attempt = self.attempts;
+        let emit = Rc::clone(&self.emit);
+        let emit = Rc::new(move |event| emit(LinkEvent { peer, attempt, event }));
+        match open(&self.stun, emit) {
+            Ok(connection) => {
+                let uploads = Uploads::new(connection.outbox().clone(), Rc::clone(&self.uplink));
+                self.links.insert(peer, Link::new(attempt, connection, uploads));
+            }
+            Err(_) => self.mesh.closed(peer, browser::now()),
+        }
+    }
+
+    fn on_offer(&mut self, from: PeerId, sdp: String, now: f64) {
+        match self.mesh.offered(from, now) {
+            OfferVerdict::Accept => {
+                self.drop_link(from);
+                self.connect(from, |stun, emit| Connection::answer(stun, sdp, emit));
+            }
+            OfferVerdict::OursStands => {
+                if let Some(link) = self.links.get(&from) {
+                    link.connection.signal(Signal::Offer { sdp });
+                }
+            }
+            OfferVerdict::Full => {
+                self.outlet.coord(&ToCoord::Signal { to: from, signal: peer::refusal() });
+            }
+            OfferVerdict::Ignore => {}
+        }
+    }
+
+    fn on_peer_message(&mut self, peer: PeerId, message: PeerMessage, body: &Uint8Array) {
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        match message {
+            PeerMessage::Hello { version } if version == VERSION => {}
+            PeerMessage::Hello { .. } => self.hang_up(peer),
+            PeerMessage::Interested { content } => self.mesh.interested(peer, content),
+            PeerMessage::Have { content, chunks } => self.mesh.peer_has(peer, content, chunks),
+            PeerMessage::Request { content, chunk } => {
+                self.on_request(peer, ChunkKey { content, chunk });
+            }
+            PeerMessage::Cancel { content, chunk } => {
+                link.uploads.cancel(ChunkKey { content, chunk });
+            }
+            PeerMessage::Chunk { content, chunk, offset, size } => {
+                self.on_piece(peer, ChunkKey { content, chunk }, offset, size, body);
+            }
+            PeerMessage::ChunkFail { content, chunk, reason } => {
+                if link.downloads.cancel(ChunkKey { content, chunk }) {
+                    let fail = ToWorker::ChunkFail { peer, content, chunk, reason };
+                    self.outlet.worker(&fail, None);
+                }
+            }
+            // Answering would only make two pages complain to each other for ever.
+            PeerMessage::Error { .. } => {}
+        }
+    }
+
+    fn on_request(&mut self, peer: PeerId, key: ChunkKey) {
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        let ChunkKey { content, chunk } = key;
+        let held = self.mesh.holding(content).is_some_and(|chunks| chunks.contains(chunk));
+        let reason = if browser::saves_data() {
+            ChunkFailReason::Declined
+        } else if !held {
+            ChunkFailReason::NotHeld
+        } else if !link.uploads.request(key) {
+            ChunkFailReason::Busy
+        } else {
+            return;
+        };
+        link.tell(&PeerMessage::ChunkFail { content, chunk, reason });
+    }
+
+    fn on_piece(&mut self, peer: PeerId, key: ChunkKey, offset: u32, size: u32, body: &Uint8Array) {
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        let ChunkKey { content, chunk } = key;
+        link.received += u64::from(body.length());
+        match link.downloads.piece(key, offset, size, body) {
+            Arrival::Progress(received) => {
+                let progress = ToWorker::Progress { peer, content, chunk, received };
+                self.outlet.worker(&progress, None);
+            }
+            Arrival::Whole(bytes) => {
+                let progress = ToWorker::Progress { peer, content, chunk, received: size };
+                self.outlet.worker(&progress, None);
+                self.outlet.worker(&ToWorker::Chunk { peer, content, chunk }, Some(&bytes));
+            }
+            Arrival::Late => {}
+            Arrival::Unasked => {
+                if !link.complain("this chunk was not asked for") {
+                    self.hang_up(peer);
+                }
+            }
+            Arrival::Broken(wrong) => {
+                link.tell(&PeerMessage::Cancel { content, chunk });
+                self.outlet.worker(&broken(peer, key), None);
+                if !link.complain(&wrong.to_string()) {
+                    self.hang_up(peer);
+                }
+            }
+        }
+    }
+
+    fn request(&mut self, peer: PeerId, key: ChunkKey, size: u32) {
+        let ChunkKey { content, chunk } = key;
+        let asked = self.links.get_mut(&peer).is_some_and(|link| {
+            !link.downloads.request(key, size)
+                || link.connection.outbox().send(&PeerMessage::Request { content, chunk }).is_ok()
+        });
+        if !asked {
+            if let Some(link) = self.links.get_mut(&peer) {
+                link.downloads.cancel(key);
+            }
+            self.outlet.worker(&broken(peer, key), None);
+        }
+    }
+
+    fn cancel(&mut self, peer: PeerId, key: ChunkKey) {
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        let ChunkKey { content, chunk } = key;
+        if link.downloads.cancel(key) {
+            link.tell(&PeerMessage::Cancel { content, chunk });
+        }
+    }
+
+    /// Ends the connection to `peer`, which the mesh does not know of yet.
+    fn hang_up(&mut self, peer: PeerId) {
+        self.mesh.closed(peer, browser::now());
+        self.drop_link(peer);
+    }
+
+    fn drop_link(&mut self, peer: PeerId) {
+        let Some(link) = self.links.remove(&peer) else { return };
+        if link.up {
+            self.outlet.peer_changed(peer, false, self.mesh.open_count());
+        }
+    }
+}
+
+impl Link {
+    fn new(attempt: u32, connection: Connection, uploads: Uploads) -> Self {
+        let downloads = Downloads::default();
+        Self { attempt, connection, downloads, uploads, up: false, received: 0, mistakes: 0 }
+    }
+
+    fn tell(&self, message: &PeerMessage) {
+        // A channel that does not send is closing, which is heard of on its own.
+        let _ = self.connection.outbox().send(message);
+    }
+
+    /// Tells the peer that it made no sense. False when it has done so too often.
+    fn complain(&mut self, message: &str) -> bool {
+        self.mistakes += 1;
+        self.tell(&PeerMessage::Error { message: message.to_owned() });
+        self.mistakes < MAX_MISTAKES
+    }
+}
+
+fn broken(peer: PeerId, ChunkKey { content, chunk }: ChunkKey) -> ToWorker {
+    ToWorker::ChunkFail { peer, content, chunk, reason: ChunkFailReason::Broken }
+}

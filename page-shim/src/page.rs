@@ -1,0 +1,365 @@
+//! The page's event loop: worker, server, peers and the page's own coming and
+//! going meet here, in one queue and one `match`.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use dcdn_protocol::config::{PageSettings, PolicyName, SiteConfig};
+use dcdn_protocol::message::coord::ToCoord;
+use dcdn_protocol::message::shim::{ToShim, ToWorker};
+use dcdn_protocol::stats::Stats;
+use dcdn_protocol::{PeerId, VERSION};
+use futures::StreamExt;
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use futures::channel::oneshot;
+use gloo_events::EventListener;
+use js_sys::{ArrayBuffer, Function};
+use serde::Serialize;
+use vecmap::VecMap;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::PageTransitionEvent;
+
+use crate::bridge::{Bridge, BridgeEvent};
+use crate::browser;
+use crate::diagnosis::Facts;
+use crate::error::ShimError;
+use crate::node::{LinkEvent, Node, Outlet, PeerReport};
+use crate::plain;
+use crate::signalling::{Signalling, SocketEvent};
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event {
+    /// On the worker's side.
+    Worker(BridgeEvent),
+    /// On the coordination server's side.
+    Coord(SocketEvent),
+    /// On a connection to a peer.
+    Link(LinkEvent),
+    /// The page goes away, perhaps into the back/forward cache.
+    Hidden,
+    /// The page comes back out of it.
+    Restored,
+    /// The page's script asks.
+    Ask(Question),
+}
+
+/// What the page's script asks, with where the answer goes.
+#[derive(Debug)]
+pub enum Question {
+    /// Shake hands again: the worker does not answer.
+    Reconnect,
+    /// Statistics, from the worker.
+    Stats(oneshot::Sender<PageStats>),
+    /// Statistics, as they were last known.
+    LastStats(oneshot::Sender<PageStats>),
+    /// How things stand with peers.
+    Report(oneshot::Sender<Report>),
+}
+
+/// The answer of `dcdn.stats()`.
+#[derive(Clone, Debug, Serialize)]
+pub struct PageStats {
+    /// Resources and sums.
+    #[serde(flatten)]
+    pub stats: Stats,
+    /// Open connections.
+    pub peers: u32,
+}
+
+/// What `dcdn.diagnose()` is made of.
+#[derive(Debug)]
+pub struct Report {
+    /// For the sentences.
+    pub facts: Facts,
+    /// For the list of peers.
+    pub peers: Vec<PeerReport>,
+}
+
+/// Starts a page's event loop: shakes hands with the worker that controls the page,
+/// or with the first one that does. Questions go into the sender that this returns;
+/// `listener` hears every event as one object whose `event` is its name.
+///
+/// # Errors
+/// If this is no page, or one without service workers.
+pub fn start(
+    settings: PageSettings,
+    listener: Function,
+) -> Result<(UnboundedSender<Event>, impl Future<Output = ()>), ShimError> {
+    let (events, incoming) = unbounded();
+    let page = Page::new(settings, listener, events.clone())?;
+    Ok((events, page.run(incoming)))
+}
+
+struct Page {
+    settings: PageSettings,
+    listener: Rc<Function>,
+    events: UnboundedSender<Event>,
+    bridge: Rc<Bridge>,
+    signalling: Rc<RefCell<Option<Signalling>>>,
+    node: Node,
+    config: SiteConfig,
+    asked: VecMap<u32, oneshot::Sender<PageStats>>,
+    next_question: u32,
+    last_stats: Stats,
+    _lifecycle: [EventListener; 2],
+}
+
+impl Page {
+    fn new(
+        settings: PageSettings,
+        listener: Function,
+        events: UnboundedSender<Event>,
+    ) -> Result<Self, ShimError> {
+        let listener = Rc::new(listener);
+        let bridge = Rc::new(Bridge::new(sender(&events, Event::Worker))?);
+        let signalling: Rc<RefCell<Option<Signalling>>> = Rc::default();
+        let outlet = Rc::new(PageOutlet {
+            bridge: Rc::clone(&bridge),
+            signalling: Rc::clone(&signalling),
+            listener: Rc::clone(&listener),
+        });
+        let config = SiteConfig::default();
+        Ok(Self {
+            node: Node::new(&config, outlet, sender(&events, Event::Link)),
+            settings,
+            listener,
+            bridge,
+            signalling,
+            config,
+            asked: VecMap::new(),
+            next_question: 0,
+            last_stats: Stats::default(),
+            _lifecycle: lifecycle(&events)?,
+            events,
+        })
+    }
+
+    async fn run(mut self, mut incoming: UnboundedReceiver<Event>) {
+        self.shake_hands();
+        while let Some(event) = incoming.next().await {
+            self.handle(event);
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Worker(BridgeEvent::Message(message)) => self.on_worker(message),
+            Event::Worker(BridgeEvent::Changed) => {
+                // It says so itself if it has something to be kept alive for.
+                self.bridge.keep_alive(false);
+                self.shake_hands();
+            }
+            Event::Restored => self.shake_hands(),
+            Event::Coord(SocketEvent::Open(me)) => self.node.on_socket_open(me),
+            Event::Coord(SocketEvent::Message(message)) => self.node.on_coord(message),
+            Event::Coord(SocketEvent::Down) => self.node.on_socket_down(),
+            Event::Link(event) => self.node.on_link(event),
+            Event::Hidden => {
+                self.tell_worker(&ToWorker::Bye);
+                self.disconnect();
+            }
+            Event::Ask(question) => self.on_question(question),
+        }
+    }
+
+    fn on_worker(&mut self, message: ToShim) {
+        match message {
+            ToShim::Welcome { version, config } => self.on_welcome(version, config),
+            ToShim::Reachable { up } => {
+                if let Some(signalling) = self.signalling.borrow().as_ref() {
+                    signalling.reachable(up);
+                }
+            }
+            ToShim::Busy { open } => self.bridge.keep_alive(open),
+            ToShim::Stats { id, stats } => {
+                self.last_stats = stats;
+                if let Some(asker) = self.asked.remove(&id) {
+                    answer(asker, self.stats());
+                }
+            }
+            ToShim::Event { event } => self.tell_page(&event),
+            about_peers => self.node.on_worker(about_peers),
+        }
+    }
+
+    fn on_welcome(&mut self, version: u16, config: SiteConfig) {
+        let compatible = version == VERSION;
+        let peers = browser::has_peer_connections();
+        let enabled = config.enabled;
+        self.tell_page(&Welcome { event: "welcome", compatible, enabled, peers });
+        if !compatible || !enabled {
+            self.disconnect();
+            return;
+        }
+        self.config = config;
+        self.node.configure(&self.config);
+        if !peers || self.config.policy == PolicyName::Http {
+            self.tell_worker(&ToWorker::NoPeers);
+            return;
+        }
+        self.node.on_new_worker();
+        if self.signalling.borrow().is_none() {
+            self.open_socket();
+        }
+    }
+
+    fn on_question(&mut self, question: Question) {
+        match question {
+            Question::Reconnect => self.shake_hands(),
+            Question::Stats(asker) => {
+                let id = self.next_question;
+                self.next_question = id.wrapping_add(1);
+                self.asked.retain(|_, asker| !asker.is_canceled());
+                self.asked.insert(id, asker);
+                self.tell_worker(&ToWorker::StatsRequest { id });
+            }
+            Question::LastStats(asker) => answer(asker, self.stats()),
+            Question::Report(asker) => answer(asker, self.report()),
+        }
+    }
+
+    fn shake_hands(&mut self) {
+        let Ok(window) = browser::window() else { return };
+        let hello = ToWorker::Hello {
+            version: VERSION,
+            settings: self.settings.clone(),
+            page: window.location().pathname().unwrap_or_default(),
+            time_origin: window.performance().map_or(0.0, |clock| clock.time_origin()),
+        };
+        // Without a worker there is nobody to talk to until the next one takes control, and that is
+        // an event of its own.
+        let _ = self.bridge.shake_hands(&hello);
+    }
+
+    fn open_socket(&mut self) {
+        let bridge = Rc::clone(&self.bridge);
+        let probe = move || {
+            // An answer that never comes counts as no.
+            let _ = bridge.send(&ToWorker::Probe, None);
+        };
+        let emit = sender(&self.events, Event::Coord);
+        let emit = move |event| emit(event);
+        let started = Signalling::start(&self.config.coord, Box::new(probe), Box::new(emit));
+        self.signalling.replace(started.ok());
+        if self.signalling.borrow().is_none() {
+            self.node.on_socket_down();
+        }
+    }
+
+    /// Ends everything that reaches out of the page.
+    fn disconnect(&mut self) {
+        self.node.pause();
+        self.signalling.take();
+        self.bridge.close();
+    }
+
+    fn stats(&self) -> PageStats {
+        let mut stats = self.last_stats.clone();
+        stats.totals.bytes_uploaded = self.node.uploaded();
+        PageStats { stats, peers: self.node.open_count() }
+    }
+
+    fn report(&self) -> Report {
+        let facts = Facts {
+            peer_connections: browser::has_peer_connections(),
+            policy_is_http: self.config.policy == PolicyName::Http,
+            saves_data: browser::saves_data(),
+            coordination: self.node.coordination(),
+            open: self.node.open_count(),
+            counts: self.node.counts(),
+        };
+        Report { facts, peers: self.node.peers() }
+    }
+
+    fn tell_worker(&self, message: &ToWorker) {
+        // These messages are plain data, which always clones.
+        let _ = self.bridge.send(message, None);
+    }
+
+    fn tell_page(&self, event: &impl Serialize) {
+        tell(&self.listener, event);
+    }
+}
+
+/// Where the node speaks to, in a page.
+struct PageOutlet {
+    bridge: Rc<Bridge>,
+    signalling: Rc<RefCell<Option<Signalling>>>,
+    listener: Rc<Function>,
+}
+
+impl Outlet for PageOutlet {
+    fn worker(&self, message: &ToWorker, body: Option<&ArrayBuffer>) {
+        // Plain data always clones, and a buffer that we made can be transferred.
+        let _ = self.bridge.send(message, body);
+    }
+
+    fn coord(&self, message: &ToCoord) {
+        if let Some(signalling) = self.signalling.borrow().as_ref() {
+            // Its parts were bounded when they were made, so it fits.
+            let _ = signalling.send(message);
+        }
+    }
+
+    fn peer_changed(&self, peer: PeerId, up: bool, open: u32) {
+        let state = if up { "up" } else { "down" };
+        tell(&self.listener, &PeerChanged { event: "peer", peer, state, peers: open });
+    }
+}
+
+/// A peer has come or gone.
+#[derive(Serialize)]
+struct PeerChanged {
+    event: &'static str,
+    peer: PeerId,
+    state: &'static str,
+    peers: u32,
+}
+
+/// A worker has answered a handshake.
+#[derive(Serialize)]
+struct Welcome {
+    event: &'static str,
+    /// False if the worker speaks another version.
+    compatible: bool,
+    /// False if the site has switched DCDN off.
+    enabled: bool,
+    /// Whether this browser can have peers.
+    peers: bool,
+}
+
+fn tell(listener: &Function, event: &impl Serialize) {
+    if let Ok(event) = plain::to_object(event) {
+        // The page's script catches what its listeners throw.
+        let _ = listener.call1(&JsValue::NULL, &event);
+    }
+}
+
+fn answer<T>(asker: oneshot::Sender<T>, value: T) {
+    // Whoever asked may have stopped waiting.
+    let _ = asker.send(value);
+}
+
+/// A callback that only translates and enqueues.
+fn sender<T: 'static>(events: &UnboundedSender<Event>, wrap: fn(T) -> Event) -> Rc<dyn Fn(T)> {
+    let events = events.clone();
+    Rc::new(move |event| {
+        // The loop ends with the page.
+        let _ = events.unbounded_send(wrap(event));
+    })
+}
+
+fn lifecycle(events: &UnboundedSender<Event>) -> Result<[EventListener; 2], ShimError> {
+    let window = browser::window()?;
+    let hidden = sender(events, |()| Event::Hidden);
+    let restored = sender(events, |()| Event::Restored);
+    Ok([
+        EventListener::new(&window, "pagehide", move |_| hidden(())),
+        EventListener::new(&window, "pageshow", move |event| {
+            if event.unchecked_ref::<PageTransitionEvent>().persisted() {
+                restored(());
+            }
+        }),
+    ])
+}

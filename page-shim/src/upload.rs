@@ -1,0 +1,229 @@
+//! Serving one peer: a queue of requests, sent piece by piece as the channel and
+//! the rate allow. Each peer has a task of its own, so a slow one holds up nobody.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use dcdn_protocol::frame;
+use dcdn_protocol::message::peer::{ChunkFailReason, MAX_QUEUED_REQUESTS, PIECE_SIZE, PeerMessage};
+use gloo_timers::future::TimeoutFuture;
+use js_sys::Uint8Array;
+
+use crate::browser;
+use crate::channel::Outbox;
+use crate::download::ChunkKey;
+use crate::error::ShimError;
+use crate::pace::Pace;
+use crate::store;
+use crate::task::Task;
+
+/// What all uploads of a page share.
+#[derive(Debug, Default)]
+pub struct Uplink {
+    /// The site's limit.
+    pub pace: RefCell<Pace>,
+    /// Bytes of chunks sent so far, to all peers together.
+    pub total: Cell<u64>,
+}
+
+/// The uploads to one peer. Dropping it stops them.
+#[derive(Debug)]
+pub struct Uploads {
+    queue: Rc<RefCell<Queue>>,
+    sent: Rc<Cell<u64>>,
+    outbox: Outbox,
+    uplink: Rc<Uplink>,
+    task: Option<Task>,
+}
+
+impl Uploads {
+    /// No uploads yet.
+    pub fn new(outbox: Outbox, uplink: Rc<Uplink>) -> Self {
+        Self { queue: Rc::default(), sent: Rc::default(), outbox, uplink, task: None }
+    }
+
+    /// The peer asks for a chunk. True if it will be answered by the upload task;
+    /// false if the peer asks for too much at once.
+    pub fn request(&mut self, key: ChunkKey) -> bool {
+        let admission = self.queue.borrow_mut().push(key);
+        if admission == Admission::Start {
+            let (queue, sent) = (Rc::clone(&self.queue), Rc::clone(&self.sent));
+            let (outbox, uplink) = (self.outbox.clone(), Rc::clone(&self.uplink));
+            self.task = Some(Task::spawn(serve(queue, sent, outbox, uplink)));
+        }
+        admission != Admission::Full
+    }
+
+    /// The peer takes a request back.
+    pub fn cancel(&mut self, key: ChunkKey) {
+        self.queue.borrow_mut().cancel(key);
+    }
+
+    /// Bytes of chunks sent to this peer.
+    pub fn sent(&self) -> u64 {
+        self.sent.get()
+    }
+}
+
+/// Sends what is in the queue, and ends when it is empty or the channel breaks
+/// (which its owner hears of from the channel).
+async fn serve(queue: Rc<RefCell<Queue>>, sent: Rc<Cell<u64>>, outbox: Outbox, uplink: Rc<Uplink>) {
+    loop {
+        let Some(key) = queue.borrow().current() else { return };
+        if send_chunk(key, &queue, &sent, &outbox, &uplink).await.is_err() {
+            return;
+        }
+        queue.borrow_mut().advance();
+    }
+}
+
+async fn send_chunk(
+    key: ChunkKey,
+    queue: &RefCell<Queue>,
+    sent: &Cell<u64>,
+    outbox: &Outbox,
+    uplink: &Uplink,
+) -> Result<(), ShimError> {
+    let ChunkKey { content, chunk } = key;
+    // A store that throws holds nothing for us.
+    let Some(bytes) = store::read_chunk(content, chunk).await.ok().flatten() else {
+        let reason = ChunkFailReason::NotHeld;
+        return outbox.send(&PeerMessage::ChunkFail { content, chunk, reason });
+    };
+    let bytes = Uint8Array::new(&bytes);
+    let size = bytes.length();
+    for offset in (0..size).step_by(PIECE_SIZE as usize) {
+        let body = bytes.subarray(offset, size.min(offset + PIECE_SIZE));
+        let len = body.length();
+        let head = frame::encode_head(&PeerMessage::Chunk { content, chunk, offset, size })?;
+
+        outbox.room_for(len).await;
+        let wait = uplink.pace.borrow_mut().reserve(len, browser::now());
+        if wait > 0.0 {
+            TimeoutFuture::new(whole_ms(wait)).await;
+        }
+        if queue.borrow().is_cancelled() {
+            return Ok(());
+        }
+        outbox.send_with_body(&head, &body)?;
+        sent.set(sent.get() + u64::from(len));
+        uplink.total.set(uplink.total.get() + u64::from(len));
+    }
+    Ok(())
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
+fn whole_ms(ms: f64) -> u32 {
+    ms.ceil() as u32
+}
+
+/// The requests of one peer, in their order.
+#[derive(Debug, Default)]
+pub struct Queue {
+    current: Option<ChunkKey>,
+    cancelled: bool,
+    waiting: VecDeque<ChunkKey>,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It is the current one; nothing was going on before.
+    Start,
+    /// It waits, or is being answered already.
+    Queued,
+    /// There is no room.
+    Full,
+}
+
+impl Queue {
+    /// Takes a request in.
+    pub fn push(&mut self, key: ChunkKey) -> Admission {
+        if self.current.is_none() {
+            self.current = Some(key);
+            return Admission::Start;
+        }
+        if (self.current == Some(key) && !self.cancelled) || self.waiting.contains(&key) {
+            return Admission::Queued;
+        }
+        if self.waiting.len() >= MAX_QUEUED_REQUESTS {
+            return Admission::Full;
+        }
+        self.waiting.push_back(key);
+        Admission::Queued
+    }
+
+    /// Takes a request out.
+    pub fn cancel(&mut self, key: ChunkKey) {
+        self.cancelled |= self.current == Some(key);
+        self.waiting.retain(|waiting| *waiting != key);
+    }
+
+    /// The request being answered.
+    pub fn current(&self) -> Option<ChunkKey> {
+        self.current
+    }
+
+    /// Whether the current request has been taken back.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled
+    }
+
+    /// The current request is done with; the next takes its place.
+    pub fn advance(&mut self) {
+        self.current = self.waiting.pop_front();
+        self.cancelled = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dcdn_protocol::{ChunkIndex, ContentId};
+
+    use super::*;
+
+    fn key(index: u32) -> ChunkKey {
+        ChunkKey { content: ContentId([1; 32]), chunk: ChunkIndex(index) }
+    }
+
+    #[test]
+    fn requests_are_answered_in_their_order_and_each_once() {
+        let mut queue = Queue::default();
+        assert_eq!(queue.push(key(0)), Admission::Start);
+        for index in [1, 0, 2, 1] {
+            assert_eq!(queue.push(key(index)), Admission::Queued);
+        }
+        let mut answered = Vec::new();
+        while let Some(current) = queue.current() {
+            answered.push(current);
+            queue.advance();
+        }
+        assert_eq!(answered, [key(0), key(1), key(2)]);
+        assert_eq!(queue.push(key(0)), Admission::Start);
+    }
+
+    #[test]
+    fn one_request_more_than_may_wait_is_refused() {
+        let mut queue = Queue::default();
+        queue.push(key(0));
+        for index in 1..=32 {
+            assert_eq!(queue.push(key(index)), Admission::Queued);
+        }
+        assert_eq!(queue.push(key(33)), Admission::Full);
+    }
+
+    #[test]
+    fn a_request_taken_back_and_made_again_is_answered() {
+        let mut queue = Queue::default();
+        queue.push(key(0));
+        queue.push(key(1));
+        queue.cancel(key(1));
+        queue.cancel(key(0));
+        assert!(queue.is_cancelled());
+        assert_eq!(queue.push(key(0)), Admission::Queued);
+        queue.advance();
+        assert_eq!(queue.current(), Some(key(0)));
+        assert!(!queue.is_cancelled());
+    }
+}

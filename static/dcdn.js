@@ -1,0 +1,260 @@
+// DCDN: one script tag, and the visitors of a site deliver its media to each other.
+//
+//   <script type="module" src="/dcdn/dcdn.js"></script>
+//
+// Registers the service worker and starts the page's part of it. Whatever is in
+// the way, the page works as without DCDN, and `dcdn.diagnose()` says what it was.
+// `data-policy`, `data-slack-ms` and `data-coord` on the tag override the site's
+// configuration for this page; `?dcdn=off` in the page's address switches it off.
+
+const BUILD = '__DCDN_BUILD__';
+const WORKER = '/sw.js';
+const SCOPE = '/';
+const POLICIES = ['http', 'basic', 'head-start'];
+
+/** Longest waits, in milliseconds, before `ready` gives up and says `http`. */
+const CONTROL_TIMEOUT = 10_000;
+const CLAIM_TIMEOUT = 2_000;
+const WELCOME_TIMEOUT = 10_000;
+/** A little more than the page's part waits for the worker, twice. */
+const STATS_TIMEOUT = 5_000;
+
+/** Thrown inside `start` when the page goes on as plain HTTP; not an error. */
+class Obstacle extends Error {}
+
+const listeners = new Map();
+let status = { mode: 'http', reason: 'still starting' };
+let shim = null;
+let welcomed;
+const firstWelcome = new Promise((resolve) => (welcomed = resolve));
+let lastStats = {
+  urls: [],
+  totals: { bytes_http: 0, bytes_p2p: 0, bytes_cache: 0, bytes_uploaded: 0 },
+  peers: 0,
+};
+
+const api = () => ({
+  /**
+   * Resolves, and never rejects, to `{mode, reason}`: `p2p` when the worker serves this page and
+   * peers may, `cache` when it serves without peers, `http` when DCDN is not in use.
+   */
+  ready: start().then(
+    (running) => (status = running),
+    (problem) => {
+      const reason = problem instanceof Obstacle ? problem.message : `unexpected: ${problem}`;
+      return (status = { mode: 'http', reason });
+    },
+  ),
+
+  /**
+   * What this page was served, and from where: `{urls: [{url, policy, length, bytes_http, bytes_p2p,
+   * bytes_cache, requested_ms, ttfb_ms, ttlb_ms}], totals: {bytes_http, bytes_p2p, bytes_cache,
+   * bytes_uploaded}, peers}`. Times count from navigationStart, `peers` are open connections.
+   */
+  async stats() {
+    lastStats = await attempt((it) => it.stats(), lastStats);
+    return lastStats;
+  },
+
+  /**
+   * Calls `fn` on every `progress` ({url, loaded, total, source}), `done` ({url}), `error` ({url,
+   * message}) or `peer` ({peer, state: 'up' | 'down', peers}). Returns a function that stops it.
+   */
+  on(event, fn) {
+    if (!listeners.has(event)) listeners.set(event, new Set());
+    listeners.get(event).add(fn);
+    return () => listeners.get(event).delete(fn);
+  },
+
+  /**
+   * Why there is P2P or why not: `{mode, reason, controlled, coordination, peers: [{peer, state,
+   * bytes_in, bytes_out, rtt_ms}], tried, failed, banned, sentences}`.
+   */
+  async diagnose() {
+    const { mode, reason } = status;
+    const controlled = Boolean(navigator.serviceWorker?.controller);
+    const found = await attempt((it) => it.diagnose(), {
+      coordination: 'closed',
+      peers: [],
+      tried: 0,
+      failed: 0,
+      banned: 0,
+      sentences: [],
+    });
+    const sentences = mode === 'http'
+      ? [`This page is served over plain HTTP: ${reason}.`]
+      : found.sentences;
+    return { mode, reason, controlled, ...found, sentences };
+  },
+});
+
+// A page that loads this twice, under two addresses, still has one. (Before the first,
+// `window.dcdn` may be an element with that id.)
+export const dcdn = window.dcdn?.ready instanceof Promise ? window.dcdn : api();
+window.dcdn = dcdn;
+
+async function start() {
+  const obstacle = missing();
+  if (obstacle) throw new Obstacle(obstacle);
+  const settings = readTag();
+
+  const { controller } = navigator.serviceWorker;
+  let loading;
+  if (!controller) {
+    await askSite();
+    loading = load(settings);
+    await register();
+  } else if (isOurs(controller)) {
+    loading = load(settings);
+  } else {
+    throw new Obstacle('another service worker controls this page');
+  }
+  const problem = await loading;
+  if (problem) throw new Obstacle(problem);
+  await within(WELCOME_TIMEOUT, firstWelcome, 'the service worker does not answer');
+  return status;
+}
+
+/** What this page cannot do without, or null. */
+function missing() {
+  if (new URLSearchParams(location.search).get('dcdn') === 'off') return 'switched off by ?dcdn=off';
+  if (!window.isSecureContext) return 'the page is not in a secure context (https or localhost)';
+  if (!('serviceWorker' in navigator)) return 'this browser has no service workers';
+  if (typeof WebAssembly !== 'object') return 'this browser has no WebAssembly';
+  return null;
+}
+
+/** The settings on our own script tag. A module has no `document.currentScript`. */
+function readTag() {
+  const address = (url) => url.split(/[?#]/, 1)[0];
+  const own = address(import.meta.url);
+  const tag = [...document.scripts].find((script) => script.src && address(script.src) === own);
+  const { policy, slackMs, coord } = tag?.dataset ?? {};
+  const settings = {};
+  if (POLICIES.includes(policy)) {
+    settings.policy = policy;
+  } else if (policy) {
+    console.warn(`dcdn: there is no policy "${policy}" yet, only ${POLICIES.join(', ')}`);
+  }
+  if (/^\d{1,9}$/.test(slackMs ?? '')) settings.slack_ms = Number(slackMs);
+  if (coord) settings.coord = coord;
+  return settings;
+}
+
+/** Before the first registration: does the site want it? */
+async function askSite() {
+  try {
+    const response = await fetch('/dcdn/config.json', { credentials: 'omit' });
+    if (!response.ok) throw new Obstacle('the site has no DCDN configuration');
+    if ((await response.json()).enabled === false) {
+      throw new Obstacle('the site has switched DCDN off');
+    }
+  } catch (problem) {
+    if (problem instanceof Obstacle) throw problem;
+    throw new Obstacle('the site’s DCDN configuration could not be read');
+  }
+}
+
+/** Registers the worker and waits until it controls the page. */
+async function register() {
+  const container = navigator.serviceWorker;
+  const existing = await container.getRegistration(SCOPE).catch(() => undefined);
+  const other = existing && [existing.installing, existing.waiting, existing.active].find(Boolean);
+  if (other && new URL(existing.scope).pathname === SCOPE && !isOurs(other)) {
+    throw new Obstacle('the site has another service worker');
+  }
+
+  const controlled = new Promise((resolve) => {
+    container.addEventListener('controllerchange', resolve, { once: true });
+    if (container.controller) resolve();
+  });
+  let registration;
+  try {
+    registration = await container.register(WORKER, { scope: SCOPE, updateViaCache: 'none' });
+  } catch {
+    throw new Obstacle('the service worker could not be registered');
+  }
+  // A worker that is done starting does not claim pages any more: this is a forced reload.
+  const settled = registration.active && !registration.installing && !registration.waiting;
+  await within(
+    settled ? CLAIM_TIMEOUT : CONTROL_TIMEOUT,
+    controlled,
+    settled ? 'the page was reloaded past its service worker' : 'the service worker did not start',
+  );
+}
+
+function isOurs(worker) {
+  return new URL(worker.scriptURL).pathname === WORKER;
+}
+
+/**
+ * Loads the page's part, which shakes hands with the worker as soon as there is one. Resolves to
+ * the problem, if there is any.
+ */
+async function load(settings) {
+  try {
+    const { default: init, Shim } = await import(`./page_shim.js?v=${BUILD}`);
+    await init({ module_or_path: new URL(`./page_shim_bg.wasm?v=${BUILD}`, import.meta.url) });
+    shim = new Shim(settings, hear);
+    navigator.serviceWorker.startMessages();
+    return null;
+  } catch {
+    return 'the page’s part of DCDN could not be loaded';
+  }
+}
+
+/** Events of the page's part. */
+function hear({ event, ...detail }) {
+  if (event === 'welcome') {
+    welcome(detail);
+    return;
+  }
+  for (const fn of listeners.get(event) ?? []) {
+    try {
+      fn(detail);
+    } catch (problem) {
+      reportError(problem);
+    }
+  }
+}
+
+/** A worker has answered: the first one, or one that has taken its place. */
+function welcome({ compatible, enabled, peers }) {
+  if (!compatible) {
+    // The newer of the two is on its way to the browser, and will say welcome in its turn.
+    const reason = 'the page and its service worker are of different versions';
+    status = { mode: 'http', reason };
+  } else if (!enabled) {
+    status = { mode: 'http', reason: 'the site has switched DCDN off' };
+    unregister();
+  } else {
+    status = peers ? { mode: 'p2p', reason: null } : { mode: 'cache', reason: 'no WebRTC' };
+  }
+  welcomed();
+}
+
+/** The next page is served without us. */
+async function unregister() {
+  const registration = await navigator.serviceWorker.getRegistration(SCOPE).catch(() => undefined);
+  if (registration?.active && isOurs(registration.active)) {
+    await registration.unregister().catch(() => false);
+  }
+}
+
+/** Asks the page's part, if there is one; `otherwise` if it does not answer in time. */
+async function attempt(question, otherwise) {
+  if (status.mode === 'http') return otherwise;
+  try {
+    return await within(STATS_TIMEOUT, question(shim), 'no answer');
+  } catch {
+    return otherwise;
+  }
+}
+
+function within(ms, promise, reason) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Obstacle(reason)), ms);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
