@@ -1,1 +1,31 @@
-//! stub
+//! The coordination server: one binary that serves a site and lets its visitors
+//! find each other.
+//!
+//! | URL | answered by |
+//! |---|---|
+//! | `/dcdn/ws` | [`signalling`]: the sockets; decisions are in [`registry`], which does no IO |
+//! | `/dcdn/manifest?url=` | [`manifest`]: the hashes of a file of the site |
+//! | `/dcdn/config.json` | the [`SiteConfig`](dcdn_protocol::SiteConfig) |
+//! | `/sw.js`, `/dcdn/NAME` | [`assets`]: the browser's part, embedded in the binary |
+//! | `/healthz`, `/metrics` | [`metrics`] |
+//! | everything else | [`site`]: the files of a directory |
+//!
+//! What the site serves and what a manifest describes come from one place:
+//! [`site::path`] reads the URL, [`site::root`] opens the file and makes its
+//! validators. [`run`] serves until it is told to stop; [`app`] is the same
+//! without a listener.
+
+pub mod assets;
+pub mod config;
+pub mod error;
+pub mod limit;
+pub mod manifest;
+pub mod metrics;
+pub mod registry;
+mod server;
+pub mod signalling;
+pub mod site;
+
+pub use assets::Assets;
+pub use config::{Config, SetupError};
+pub use server::{Lifetime, app, run};

@@ -1,2 +1,108 @@
-//! stub
-fn main() {}
+//! `coord-server`: its command line.
+
+mod args;
+
+use std::io::{self, IsTerminal, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Parser;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::Args;
+
+/// Time that files still being read may hold up the end of the process.
+const LINGER: Duration = Duration::from_secs(1);
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    start_log();
+    match start(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("coord-server: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start_log() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let colours = io::stderr().is_terminal();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colours)
+        .with_writer(io::stderr)
+        .init();
+}
+
+fn start(args: &Args) -> anyhow::Result<()> {
+    let config = args.config()?;
+    let runtime = Runtime::new()?;
+    let result = runtime.block_on(async {
+        let shutdown = asked_to_stop()?;
+        let listener = bind(&args.listen).await?;
+        announce(listener.local_addr()?)?;
+        tracing::info!(root = %config.root.display(), "serving");
+        coord_server::run(listener, config, shutdown).await?;
+        anyhow::Ok(())
+    });
+    runtime.shutdown_timeout(LINGER);
+    result
+}
+
+async fn bind(address: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| match address.rsplit_once(':') {
+        Some((host, _)) => format!(
+            "cannot listen on {address}; choose another port with --listen {host}:PORT, \
+             or have a free one found with --listen {host}:0"
+        ),
+        None => format!("cannot listen on {address}; write --listen HOST:PORT"),
+    })
+}
+
+/// The one line on standard output.
+fn announce(address: SocketAddr) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "http://{}/", visitable(address))?;
+    out.flush()
+}
+
+/// An address that a browser on this machine can open. Service workers run on
+/// loopback without TLS, but not on "every address".
+fn visitable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// Ends at SIGINT or SIGTERM. Both are caught from the moment this returns.
+#[cfg(unix)]
+fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Ends at Ctrl-C.
+#[cfg(not(unix))]
+fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    })
+}

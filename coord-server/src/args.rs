@@ -1,0 +1,89 @@
+//! The flags, and the configuration that they make.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use coord_server::Config;
+use coord_server::signalling::AllowedOrigins;
+use dcdn_protocol::{PolicyName, SiteConfig};
+
+/// Serves a site and lets its visitors deliver it to each other.
+///
+/// Prints the site's URL on standard output when it is ready. Logs go to standard
+/// error; RUST_LOG says how much of them (error, warn, info, debug, trace).
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Args {
+    /// Directory of the site
+    #[arg(long, value_name = "DIR")]
+    root: PathBuf,
+
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
+    pub listen: String,
+
+    /// How pages divide chunks between origin and peers: http, basic or head-start
+    #[arg(long, value_name = "NAME", default_value = SiteConfig::default().policy.as_str())]
+    policy: PolicyName,
+
+    /// Longest time in milliseconds that a reader waits for peers not yet connected
+    #[arg(long, value_name = "MS", default_value_t = SiteConfig::default().slack_ms)]
+    slack_ms: u32,
+
+    /// Files of fewer bytes are left to plain HTTP
+    #[arg(long, value_name = "BYTES", default_value_t = SiteConfig::default().min_bytes)]
+    min_bytes: u64,
+
+    /// STUN server for pages; may be repeated; `none` for none
+    #[arg(long, value_name = "URL", default_value = "stun:stun.cloudflare.com:3478")]
+    #[arg(value_parser = stun_server)]
+    stun: Vec<String>,
+
+    /// Peers that one page connects to at the most
+    #[arg(long, value_name = "N", default_value_t = SiteConfig::default().max_peers)]
+    max_peers: u32,
+
+    /// Bytes per second that one page uploads at the most [default: no limit]
+    #[arg(long, value_name = "BYTES_PER_SECOND")]
+    upload_limit: Option<u32>,
+
+    /// The off switch: pages are plain HTTP and remove the worker
+    #[arg(long)]
+    disabled: bool,
+
+    /// Pages of this origin may open signalling sockets too; may be repeated;
+    /// `*` for any [default: only pages of the host they connect to]
+    #[arg(long, value_name = "ORIGIN")]
+    allow_origin: Vec<String>,
+}
+
+impl Args {
+    /// The configuration that the flags ask for.
+    pub fn config(&self) -> anyhow::Result<Config> {
+        let mut config = Config::new(&self.root)?;
+        config.site = SiteConfig {
+            enabled: !self.disabled,
+            policy: self.policy,
+            slack_ms: self.slack_ms,
+            min_bytes: self.min_bytes,
+            stun: self.stun.iter().filter(|url| *url != NO_STUN).cloned().collect(),
+            max_peers: self.max_peers,
+            upload_bytes_per_second: self.upload_limit,
+            ..config.site
+        };
+        config.origins = AllowedOrigins::new(self.allow_origin.iter().map(String::as_str))?;
+        Ok(config)
+    }
+}
+
+const NO_STUN: &str = "none";
+
+/// A browser throws on a server that it cannot read, and then there are no peers.
+fn stun_server(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("stun:").or_else(|| text.strip_prefix("stuns:"));
+    match host {
+        Some(host) if !host.is_empty() && !host.starts_with('/') => Ok(text.to_owned()),
+        _ if text == NO_STUN => Ok(text.to_owned()),
+        _ => Err("write stun:HOST:PORT, or none".to_owned()),
+    }
+}

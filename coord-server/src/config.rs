@@ -1,0 +1,67 @@
+//! What the server is told when it starts.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dcdn_protocol::SiteConfig;
+
+use crate::assets::Assets;
+use crate::signalling::{self, AllowedOrigins};
+
+/// Everything that [`run`](crate::run) needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Directory of the site.
+    pub root: PathBuf,
+    /// Served as `/dcdn/config.json`; its `min_bytes` also bounds manifests.
+    pub site: SiteConfig,
+    /// The browser's part, served as `/sw.js` and `/dcdn/*`.
+    pub assets: Assets,
+    /// Pages that may open a signalling socket.
+    pub origins: AllowedOrigins,
+    /// Bounds and times of signalling.
+    pub signalling: signalling::Limits,
+    /// How long open responses may go on after the server was told to stop.
+    pub grace: Duration,
+}
+
+impl Config {
+    /// Serves `root` with defaults: pages are taken to be the same for everybody
+    /// (a directory has no others), assets are those in the binary.
+    ///
+    /// # Errors
+    /// If `root` is not a directory that can be read.
+    pub fn new(root: &Path) -> Result<Self, SetupError> {
+        let root = check_directory(root)?;
+        Ok(Self {
+            root,
+            site: SiteConfig { offline_pages: true, ..SiteConfig::default() },
+            assets: Assets::embedded(),
+            origins: AllowedOrigins::default(),
+            signalling: signalling::Limits::default(),
+            grace: Duration::from_secs(5),
+        })
+    }
+}
+
+/// The absolute path of a readable directory. Symlinks in it are kept, so that a
+/// site may be replaced by pointing a link elsewhere.
+fn check_directory(root: &Path) -> Result<PathBuf, SetupError> {
+    let unusable = |source| SetupError::Root { path: root.to_owned(), source };
+    std::fs::read_dir(root).map_err(unusable)?;
+    std::path::absolute(root).map_err(unusable)
+}
+
+/// A server that cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The site's directory cannot be read.
+    #[error("cannot serve {}; name the site's directory with --root DIR", path.display())]
+    Root {
+        /// As it was given.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}

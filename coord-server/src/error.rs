@@ -1,0 +1,42 @@
+//! Errors as the HTTP endpoints under `/dcdn/` say them:
+//! `{"error":{"code":"not_found","message":"…"}}`.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+/// An answer other than the one asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct ApiError {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// For programs; stable.
+    pub code: &'static str,
+    /// For people.
+    pub message: String,
+}
+
+impl ApiError {
+    /// An error from its parts.
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into() }
+    }
+
+    /// The same answer with status 200: a browser writes every failed fetch to
+    /// the page's console, and a file that has no manifest is nothing to report.
+    pub fn into_soft_response(self) -> Response {
+        let mut response = self.into_response();
+        *response.status_mut() = StatusCode::OK;
+        response
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = json!({ "error": { "code": self.code, "message": self.message } });
+        let uncached = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        (self.status, [uncached], Json(body)).into_response()
+    }
+}

@@ -1,0 +1,292 @@
+//! Hashes files, each version of each once.
+
+use std::io::{self, ErrorKind, Read};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::SystemTime;
+
+use dcdn_protocol::chunk::{CHUNK_SIZE_LIMITS, DEFAULT_CHUNK_SIZE, InvalidLayout, MAX_CHUNKS};
+use dcdn_protocol::{ChunkHash, Layout};
+use moka::future::Cache;
+use tokio::sync::Semaphore;
+
+use crate::metrics::Metrics;
+use crate::site::root::{FileVersion, SiteFile};
+
+/// Chunks that a file has at most before its chunks become larger: 16 GiB of
+/// default chunks, a manifest of 2 MiB.
+const COMFORTABLE_CHUNKS: u64 = 65_536;
+
+/// Bytes of hashes that are remembered, least used out first: those of 512 GiB.
+const REMEMBERED_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Bytes that a remembered file weighs besides its hashes.
+const ENTRY_BYTES: u32 = 512;
+
+/// Hashes files on threads of their own, a bounded number at once. However many
+/// ask for a file at once, it is read once, and not again until it changes.
+#[derive(Clone, Debug)]
+pub struct Hasher {
+    remembered: Cache<Key, Arc<Hashes>>,
+    threads: Arc<Semaphore>,
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    location: PathBuf,
+    version: FileVersion,
+}
+
+/// The chunks of one version of one file.
+#[derive(Debug)]
+pub struct Hashes {
+    /// How it is cut.
+    pub layout: Layout,
+    /// The hash of each chunk.
+    pub chunks: Vec<ChunkHash>,
+    /// Whether the version says that the bytes are still these. A file hashed
+    /// right after it was written may have been written once more since, within
+    /// the same tick of the file system's clock.
+    settled: bool,
+}
+
+impl Hasher {
+    /// Remembers nothing yet.
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        let remembered = Cache::builder()
+            .max_capacity(REMEMBERED_BYTES)
+            .weigher(|_, hashes: &Arc<Hashes>| {
+                let bytes = u32::try_from(size_of_val(hashes.chunks.as_slice()));
+                bytes.unwrap_or(u32::MAX).saturating_add(ENTRY_BYTES)
+            })
+            .build();
+        let threads = available_parallelism().map_or(1, usize::from);
+        Self { remembered, threads: Arc::new(Semaphore::new(threads)), metrics }
+    }
+
+    /// The hashes of an open file that stands at its start.
+    ///
+    /// # Errors
+    /// [`HashError::Changed`] if the file is no longer what was opened.
+    pub async fn hash(&self, file: SiteFile) -> Result<Arc<Hashes>, HashError> {
+        let key = Key { location: file.location.clone(), version: file.version.clone() };
+        if let Some(hashes) = self.remembered.get(&key).await {
+            return Ok(hashes);
+        }
+        // A task of its own: when who asked first goes away, others still wait.
+        let hasher = self.clone();
+        let task = tokio::spawn(async move {
+            let hashes = hasher.remembered.try_get_with_by_ref(&key, hasher.compute(file)).await?;
+            if !hashes.settled {
+                hasher.remembered.invalidate(&key).await;
+            }
+            Ok::<_, Arc<HashError>>(hashes)
+        });
+        let result = task.await.map_err(|_| HashError::Stopped)?;
+        result.map_err(|error| error.shared())
+    }
+
+    async fn compute(&self, file: SiteFile) -> Result<Arc<Hashes>, HashError> {
+        let _turn = self.threads.acquire().await.map_err(|_| HashError::Stopped)?;
+        self.metrics.manifests_hashed.inc();
+        let hashing = tokio::task::spawn_blocking(move || hash_file(file));
+        Ok(Arc::new(hashing.await.map_err(|_| HashError::Stopped)??))
+    }
+}
+
+/// Reads a file through. What it had when opened must be what it has at the end,
+/// or the hashes may be those of a mixture.
+fn hash_file(opened: SiteFile) -> Result<Hashes, HashError> {
+    let SiteFile { mut file, version, .. } = opened;
+    let settled = version.is_settled(SystemTime::now());
+    let layout = layout_for(version.length)?;
+    let largest = layout.chunks().next().map_or(0, |first| layout.size_of(first));
+    let mut buffer = vec![0; largest as usize];
+    let mut chunks = Vec::with_capacity(layout.chunk_count() as usize);
+    for chunk in layout.chunks() {
+        let bytes = &mut buffer[..layout.size_of(chunk) as usize];
+        file.read_exact(bytes)?;
+        chunks.push(ChunkHash::of(bytes));
+    }
+    if FileVersion::of(&file.metadata()?) != version {
+        return Err(HashError::Changed);
+    }
+    Ok(Hashes { layout, chunks, settled })
+}
+
+/// The default chunk size, or for a file that would have more than
+/// [`COMFORTABLE_CHUNKS`] chunks the smallest power of two that does, within what
+/// a manifest may declare.
+fn layout_for(length: u64) -> Result<Layout, HashError> {
+    let limit = *CHUNK_SIZE_LIMITS.end();
+    let mut chunk_size = DEFAULT_CHUNK_SIZE;
+    while chunk_size < limit && length.div_ceil(chunk_size.into()) > COMFORTABLE_CHUNKS {
+        chunk_size *= 2;
+    }
+    Layout::new(length, chunk_size).map_err(HashError::TooLarge)
+}
+
+/// Why a file has no hashes. Shared by all who wait for the same file.
+#[derive(Debug, thiserror::Error)]
+pub enum HashError {
+    /// It is not, or no longer, the version that was opened.
+    #[error("the file changed while it was read")]
+    Changed,
+    /// More than [`MAX_CHUNKS`] of the largest chunks.
+    #[error("the file is too large: {0} (there may be {MAX_CHUNKS})")]
+    TooLarge(#[source] InvalidLayout),
+    /// The file system failed.
+    #[error("the file could not be read")]
+    Io(#[source] Arc<io::Error>),
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Stopped,
+}
+
+impl HashError {
+    fn shared(&self) -> Self {
+        match self {
+            Self::Changed => Self::Changed,
+            Self::TooLarge(error) => Self::TooLarge(error.clone()),
+            Self::Io(error) => Self::Io(Arc::clone(error)),
+            Self::Stopped => Self::Stopped,
+        }
+    }
+}
+
+impl From<io::Error> for HashError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::UnexpectedEof => Self::Changed,
+            _ => Self::Io(Arc::new(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::fs;
+    use std::io::Write;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::site::path::SitePath;
+    use crate::site::root::Root;
+
+    const LENGTH: usize = 600 * 1024;
+
+    fn site_with(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.jpg");
+        fs::write(&path, bytes).unwrap();
+        let hour_ago = SystemTime::now() - Duration::from_secs(3600);
+        fs::File::options().write(true).open(&path).unwrap().set_modified(hour_ago).unwrap();
+        (directory, path)
+    }
+
+    fn open(directory: &tempfile::TempDir) -> SiteFile {
+        let root = Root::new(directory.path().to_owned());
+        root.open(&SitePath::parse("/a.jpg").unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_hashes_are_those_of_the_chunks() {
+        let bytes: Vec<u8> = (0..LENGTH).map(|i| (i % 251).to_le_bytes()[0]).collect();
+        let (directory, _) = site_with(&bytes);
+
+        let hashes = hash_file(open(&directory)).unwrap();
+
+        let expected: Vec<_> =
+            bytes.chunks(DEFAULT_CHUNK_SIZE as usize).map(ChunkHash::of).collect();
+        assert_eq!(hashes.chunks, expected);
+        assert_eq!(hashes.layout.length(), LENGTH as u64);
+    }
+
+    #[test]
+    fn a_file_that_grew_shrank_or_was_written_to_since_it_was_opened_has_changed() {
+        let append = |path: &PathBuf| {
+            fs::File::options().append(true).open(path).unwrap().write_all(b"x").unwrap();
+        };
+        let truncate = |path: &PathBuf| {
+            fs::File::options().write(true).open(path).unwrap().set_len(1000).unwrap();
+        };
+        let overwrite = |path: &PathBuf| fs::write(path, [2; LENGTH]).unwrap();
+        let changes: [&dyn Fn(&PathBuf); 3] = [&append, &truncate, &overwrite];
+        for change in changes {
+            let (directory, path) = site_with(&[1; LENGTH]);
+            let opened = open(&directory);
+
+            change(&path);
+
+            assert!(matches!(hash_file(opened), Err(HashError::Changed)));
+        }
+    }
+
+    #[test]
+    fn chunks_double_until_there_are_few_enough() {
+        const GIB: u64 = 1 << 30;
+        let cases = [
+            (0, 256 << 10),
+            (16 * GIB, 256 << 10),
+            (16 * GIB + 1, 512 << 10),
+            (100 * GIB, 2 << 20),
+            (1024 * GIB, 16 << 20),
+            (16 * 1024 * GIB, 16 << 20),
+        ];
+        for (length, chunk_size) in cases {
+            assert_eq!(layout_for(length).unwrap().chunk_size(), chunk_size, "{length}");
+        }
+        assert!(matches!(layout_for(16 * 1024 * GIB + 1), Err(HashError::TooLarge(_))));
+    }
+
+    #[tokio::test]
+    async fn a_file_is_read_once_however_many_ask() {
+        let (directory, _) = site_with(&[1; LENGTH]);
+        let hasher = Hasher::new(Arc::new(Metrics::new()));
+
+        let asking = (0..20).map(|_| hasher.hash(open(&directory)));
+        let answers = futures::future::join_all(asking).await;
+
+        assert!(answers.iter().all(Result::is_ok));
+        assert_eq!(hasher.metrics.manifests_hashed.get(), 1);
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_does_not_take_the_work_along() {
+        let (directory, _) = site_with(&[1; LENGTH]);
+        let hasher = Hasher::new(Arc::new(Metrics::new()));
+        let turns = u32::try_from(hasher.threads.available_permits()).unwrap();
+        let held = Arc::clone(&hasher.threads).acquire_many_owned(turns).await.unwrap();
+
+        let mut first = Box::pin(hasher.hash(open(&directory)));
+        assert!(futures::poll!(&mut first).is_pending());
+        tokio::task::yield_now().await;
+        drop(first);
+        let second = hasher.hash(open(&directory));
+        drop(held);
+
+        assert!(second.await.is_ok());
+        assert_eq!(hasher.metrics.manifests_hashed.get(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_file_written_just_now_is_not_remembered() {
+        let (directory, path) = site_with(&[1; LENGTH]);
+        let hasher = Hasher::new(Arc::new(Metrics::new()));
+        fs::File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_modified(SystemTime::now())
+            .unwrap();
+
+        hasher.hash(open(&directory)).await.unwrap();
+        hasher.hash(open(&directory)).await.unwrap();
+
+        assert_eq!(hasher.metrics.manifests_hashed.get(), 2);
+    }
+}

@@ -1,0 +1,111 @@
+//! Numbers for whoever runs the server: `/metrics`, OpenMetrics text.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Metric, Registry};
+
+/// The server's numbers. Counters have `_total` added to their names.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// `dcdn_origin_bytes`: body bytes that the static site handed to connections; one
+    /// that breaks may have taken some 100 KiB more than went out.
+    pub origin_bytes: Counter,
+    /// `dcdn_origin_requests`: requests to the static site, whatever the answer.
+    pub origin_requests: Counter,
+    /// `dcdn_manifests_hashed`: files that were read through to hash them.
+    pub manifests_hashed: Counter,
+    /// `dcdn_sockets`: signalling sockets that are open.
+    pub sockets: Gauge,
+    /// `dcdn_peers`: sockets that have said hello.
+    pub peers: Gauge,
+    /// `dcdn_swarms`: contents that somebody is in the swarm of.
+    pub swarms: Gauge,
+    /// `dcdn_messages{type}`: signalling messages from pages.
+    pub messages: Family<MessageLabels, Counter>,
+    /// `dcdn_refusals{code}`: signalling errors sent to pages.
+    pub refusals: Family<RefusalLabels, Counter>,
+    /// `dcdn_slow_readers`: sockets cut because they did not take their messages.
+    pub slow_readers: Counter,
+}
+
+/// What a signalling message was.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct MessageLabels {
+    /// `hello`, `join`, `leave`, `offer`, `answer`, `candidate` or `garbled`.
+    pub r#type: &'static str,
+}
+
+/// Why a signalling message was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RefusalLabels {
+    /// [`ErrorCode`](dcdn_protocol::message::coord::ErrorCode) as on the wire.
+    pub code: &'static str,
+}
+
+impl Metrics {
+    /// All at zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("dcdn");
+        let mut new = Maker(&mut registry);
+        Self {
+            origin_bytes: new.metric("origin_bytes", "Body bytes that the static site sent"),
+            origin_requests: new.metric("origin_requests", "Requests to the static site"),
+            manifests_hashed: new.metric("manifests_hashed", "Files read through to hash them"),
+            sockets: new.metric("sockets", "Signalling sockets that are open"),
+            peers: new.metric("peers", "Signalling sockets that have said hello"),
+            swarms: new.metric("swarms", "Contents that somebody is in the swarm of"),
+            messages: new.metric("messages", "Signalling messages from pages"),
+            refusals: new.metric("refusals", "Signalling errors sent to pages"),
+            slow_readers: new.metric("slow_readers", "Sockets cut for not reading"),
+            registry,
+        }
+    }
+
+    /// The numbers as text.
+    ///
+    /// # Errors
+    /// If a metric cannot be written, which none of these does.
+    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Makes a metric and registers it.
+struct Maker<'a>(&'a mut Registry);
+
+impl Maker<'_> {
+    fn metric<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
+        let metric = M::default();
+        self.0.register(name, help, metric.clone());
+        metric
+    }
+}
+
+/// `GET /metrics`.
+pub async fn show(State(metrics): State<Arc<Metrics>>) -> Response {
+    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    match metrics.encode() {
+        Ok(text) => {
+            ([(header::CONTENT_TYPE, OPEN_METRICS), (header::CACHE_CONTROL, "no-store")], text)
+                .into_response()
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}

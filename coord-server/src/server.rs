@@ -1,0 +1,181 @@
+//! The URLs, and the loop that accepts connections.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use axum::{Extension, Json, Router};
+use dcdn_protocol::SiteConfig;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower_http::cors::{Any, CorsLayer};
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::trace::TraceLayer;
+
+use crate::assets::{self, Assets};
+use crate::config::Config;
+use crate::manifest::{self, Manifests};
+use crate::metrics::{self, Metrics};
+use crate::signalling::{self, Hub};
+use crate::site::root::Root;
+use crate::site::{self, Site};
+
+/// Time that a connection may take to send the head of its next request.
+const HEAD_WITHIN: Duration = Duration::from_secs(60);
+
+/// Time after which another connection is tried when none could be accepted,
+/// for want of file descriptors as a rule.
+const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(200);
+
+/// How a server is stopped: `stop` tells everything that goes on, `tasks` knows
+/// what still does.
+#[derive(Clone, Debug, Default)]
+pub struct Lifetime {
+    /// Cancelled when the server is to stop.
+    pub stop: CancellationToken,
+    /// Connections and signalling sockets.
+    pub tasks: TaskTracker,
+}
+
+/// Serves connections of `listener` until `shutdown` ends, and then what is still
+/// being answered for [`Config::grace`].
+///
+/// # Errors
+/// None once it runs; the `Result` leaves room for listeners that can fail.
+pub async fn run(
+    listener: TcpListener,
+    config: Config,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    if config.assets.lacks_worker() {
+        tracing::warn!("{}", assets::HOW_TO_BUILD);
+    }
+    let life = Lifetime::default();
+    let grace = config.grace;
+    let app = app(config, &life);
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut shutdown => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, address)) => serve(stream, address, &app, &life),
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::error!(%error, "cannot accept connections");
+                tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
+            }
+        }
+    }
+    drop(listener);
+    tracing::info!("stopping");
+    life.stop.cancel();
+    life.tasks.close();
+    if tokio::time::timeout(grace, life.tasks.wait()).await.is_err() {
+        tracing::warn!("some responses were cut off");
+    }
+    Ok(())
+}
+
+fn serve(stream: TcpStream, address: SocketAddr, app: &Router, life: &Lifetime) {
+    // Signals are small and urgent. An error here shows again at the first write.
+    let _ = stream.set_nodelay(true);
+    let app = app.clone().layer(Extension(ConnectInfo(address)));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app))
+        .with_upgrades();
+    let stop = life.stop.clone();
+    life.tasks.spawn(async move {
+        let mut connection = pin!(connection);
+        let result = tokio::select! {
+            result = connection.as_mut() => result,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(%error, %address, "connection ended early");
+        }
+    });
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind as E;
+    matches!(error.kind(), E::ConnectionRefused | E::ConnectionAborted | E::ConnectionReset)
+}
+
+/// All URLs. Signalling sockets belong to `life`.
+pub fn app(config: Config, life: &Lifetime) -> Router {
+    let metrics = Arc::new(Metrics::new());
+    let root = Root::new(config.root);
+    let hub = Hub::new(config.signalling, config.origins, Arc::clone(&metrics), life.clone());
+    let manifests = Manifests::new(root.clone(), &config.site, Arc::clone(&metrics));
+    let site = Site::new(root, Arc::clone(&metrics));
+
+    let manifest = get(manifest::show).with_state(Arc::new(manifests));
+    let dcdn = Router::new()
+        .route("/dcdn", get(about))
+        .route("/dcdn/", get(about))
+        .route("/dcdn/{*name}", get(assets::file))
+        .with_state(config.assets.clone())
+        .route("/dcdn/config.json", get(site_config).with_state(Arc::new(config.site)))
+        .route("/dcdn/manifest", manifest)
+        .route("/dcdn/ws", get(signalling::open).with_state(Arc::new(hub)))
+        .layer(readable_from_anywhere());
+    Router::new()
+        .merge(dcdn)
+        .route("/sw.js", get(assets::worker).with_state(config.assets))
+        .route("/healthz", get(healthy))
+        .route("/metrics", get(metrics::show).with_state(metrics))
+        .fallback_service(axum::handler::Handler::with_state(site::serve, Arc::new(site)))
+        .layer(SetResponseHeaderLayer::overriding(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ))
+        .layer(TraceLayer::new_for_http())
+}
+
+/// Nothing under `/dcdn/` is secret, and a page may have its coordination server
+/// elsewhere (`data-coord`).
+fn readable_from_anywhere() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::HEAD])
+        .allow_headers([header::IF_NONE_MATCH, header::CACHE_CONTROL])
+        .expose_headers([header::ETAG])
+        .max_age(Duration::from_secs(24 * 3600))
+}
+
+async fn site_config(State(config): State<Arc<SiteConfig>>) -> Response {
+    ([(header::CACHE_CONTROL, "no-cache")], Json(&*config)).into_response()
+}
+
+async fn healthy() -> Response {
+    let headers: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
+    (headers, "ok").into_response()
+}
+
+async fn about(State(assets): State<Assets>) -> Html<String> {
+    let state = if assets.lacks_worker() { assets::HOW_TO_BUILD } else { "It is ready." };
+    Html(format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>DCDN</title>\
+         <h1>DCDN</h1><p>Visitors of this site deliver its images and videos to each other. {state}</p>\
+         <p>To use it on a page: <code>&lt;script type=\"module\" src=\"/dcdn/dcdn.js\"&gt;&lt;/script&gt;</code></p>\
+         <p><a href=\"/dcdn/config.json\">configuration</a> · <a href=\"/metrics\">numbers</a> · \
+         <a href=\"/healthz\">health</a></p></html>\n"
+    ))
+}

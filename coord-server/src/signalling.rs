@@ -1,0 +1,261 @@
+//! `GET /dcdn/ws`: a WebSocket of [`message::coord`](dcdn_protocol::message::coord).
+//!
+//! With `?probe=1` it answers 204 where a socket would open: a page asks before
+//! it tries, because a socket that fails is an error in the page's console.
+//! Without an upgrade it answers 426.
+
+mod origin;
+mod socket;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{ConnectInfo, FromRequestParts, RawQuery, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use dcdn_protocol::PeerId;
+use dcdn_protocol::message::coord::{ErrorCode, FromCoord, MAX_MESSAGE, Signal, ToCoord};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+pub use self::origin::{AllowedOrigins, NotAnOrigin};
+use crate::error::ApiError;
+use crate::limit::{SocketLimits, TooManySockets};
+use crate::metrics::{MessageLabels, Metrics, RefusalLabels};
+use crate::registry::{self, Effect, Event, Registry};
+use crate::server::Lifetime;
+
+/// Bounds and times of signalling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// What one socket may do.
+    pub socket: registry::Limits,
+    /// Sockets open at once.
+    pub sockets: usize,
+    /// Sockets open at once from one network address.
+    pub sockets_per_address: usize,
+    /// Messages that wait for one socket to take them; with one more it is cut.
+    pub queue: usize,
+    /// Time from a socket's opening to its hello.
+    pub hello_within: Duration,
+    /// Time between two pings. A socket that says nothing for two of these, not
+    /// even a pong, is dead.
+    pub heartbeat: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            socket: registry::Limits::default(),
+            sockets: 16_384,
+            sockets_per_address: 1024,
+            queue: 512,
+            hello_within: Duration::from_secs(5),
+            heartbeat: Duration::from_secs(20),
+        }
+    }
+}
+
+/// All signalling sockets of a server, and what connects them to the [`Registry`].
+#[derive(Debug)]
+pub struct Hub {
+    state: Mutex<Switchboard>,
+    limits: Limits,
+    origins: AllowedOrigins,
+    sockets: Arc<SocketLimits>,
+    metrics: Arc<Metrics>,
+    life: Lifetime,
+}
+
+#[derive(Debug)]
+struct Switchboard {
+    registry: Registry,
+    lines: HashMap<PeerId, Line>,
+}
+
+/// The way to one socket.
+#[derive(Debug)]
+struct Line {
+    queue: mpsc::Sender<Outgoing>,
+    cut: CancellationToken,
+}
+
+/// What a socket's task is to send.
+#[derive(Debug)]
+enum Outgoing {
+    Message(FromCoord),
+    Ping,
+    Close(ErrorCode),
+}
+
+impl Hub {
+    /// No sockets yet. All are closed at the end of `life`.
+    pub fn new(
+        limits: Limits,
+        origins: AllowedOrigins,
+        metrics: Arc<Metrics>,
+        life: Lifetime,
+    ) -> Self {
+        let registry = Registry::new(limits.socket, rand::make_rng());
+        Self {
+            state: Mutex::new(Switchboard { registry, lines: HashMap::new() }),
+            limits,
+            origins,
+            sockets: SocketLimits::new(limits.sockets, limits.sockets_per_address),
+            metrics,
+            life,
+        }
+    }
+
+    fn connect(&self, line: Line) -> PeerId {
+        let peer = PeerId(rand::random());
+        let mut state = self.lock();
+        state.registry.handle(peer, Event::Connected, Instant::now());
+        state.lines.insert(peer, line);
+        self.count(&state);
+        peer
+    }
+
+    fn disconnect(&self, peer: PeerId) {
+        let mut state = self.lock();
+        state.lines.remove(&peer);
+        state.registry.handle(peer, Event::Disconnected, Instant::now());
+        self.count(&state);
+    }
+
+    /// Passes a socket's event on and carries out what follows.
+    fn handle(&self, from: PeerId, event: Event) {
+        self.metrics.messages.get_or_create(&MessageLabels { r#type: name_of(&event) }).inc();
+        let now = Instant::now();
+        let mut state = self.lock();
+        for effect in state.registry.handle(from, event, now) {
+            match effect {
+                Effect::Send(to, message) => self.send(&mut state, to, Outgoing::Message(message)),
+                Effect::Close(peer, code) => self.send(&mut state, peer, Outgoing::Close(code)),
+            }
+        }
+        self.count(&state);
+    }
+
+    /// Queues something for a socket. Who lets its queue run full is cut off, as
+    /// is everything it is in: others must not wait for it, nor we keep its mail.
+    fn send(&self, state: &mut Switchboard, to: PeerId, outgoing: Outgoing) {
+        if let Outgoing::Message(FromCoord::Error { code, .. }) = &outgoing {
+            self.metrics.refusals.get_or_create(&RefusalLabels { code: name_of_code(*code) }).inc();
+        }
+        let Some(line) = state.lines.get(&to) else { return };
+        if line.queue.try_send(outgoing).is_ok() {
+            return;
+        }
+        line.cut.cancel();
+        state.lines.remove(&to);
+        state.registry.handle(to, Event::Disconnected, Instant::now());
+        self.metrics.slow_readers.inc();
+    }
+
+    fn count(&self, state: &Switchboard) {
+        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.metrics.peers.set(gauge(state.registry.peer_count()));
+        self.metrics.swarms.set(gauge(state.registry.swarm_count()));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Switchboard> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Answers `GET /dcdn/ws`.
+pub async fn open(
+    State(hub): State<Arc<Hub>>,
+    RawQuery(query): RawQuery,
+    request: Request,
+) -> Response {
+    let is_probe = query.unwrap_or_default().split('&').any(|field| field == "probe=1");
+    let is_upgrade = request.headers().contains_key(header::UPGRADE);
+    if !is_probe && !is_upgrade {
+        return upgrade_required();
+    }
+    if !hub.origins.allow(request.uri(), request.headers()) {
+        let message = "pages of this origin may not open a socket here; see --allow-origin";
+        return ApiError::new(StatusCode::FORBIDDEN, "origin", message).into_response();
+    }
+    let permit = match hub.sockets.acquire(address_of(&request)) {
+        Ok(permit) => permit,
+        Err(full) => return too_many(full),
+    };
+    if is_probe {
+        return (StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "no-store")]).into_response();
+    }
+    let (mut parts, _) = request.into_parts();
+    match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
+        Ok(upgrade) => upgrade
+            .max_message_size(socket::HARD_LIMIT)
+            .max_frame_size(socket::HARD_LIMIT)
+            .read_buffer_size(4 * 1024)
+            .write_buffer_size(0)
+            .max_write_buffer_size(4 * MAX_MESSAGE)
+            .on_upgrade(move |socket| {
+                let tasks = hub.life.tasks.clone();
+                tasks.track_future(socket::attend(hub, socket, permit))
+            }),
+        Err(rejection) => {
+            ApiError::new(rejection.status(), "bad_upgrade", rejection.body_text()).into_response()
+        }
+    }
+}
+
+/// Where a request comes from; unknown, as in tests without a socket, is local.
+fn address_of(request: &Request) -> IpAddr {
+    let info = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    info.map_or(Ipv4Addr::LOCALHOST.into(), |ConnectInfo(address)| address.ip())
+}
+
+fn upgrade_required() -> Response {
+    let message = "this is a WebSocket; ask for an upgrade, or with ?probe=1 whether it is there";
+    let error = ApiError::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", message);
+    let mut response = error.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    response
+}
+
+fn too_many(full: TooManySockets) -> Response {
+    let status = match full {
+        TooManySockets::Total => StatusCode::SERVICE_UNAVAILABLE,
+        TooManySockets::Address => StatusCode::TOO_MANY_REQUESTS,
+    };
+    let error = ApiError::new(status, "too_many_sockets", full.to_string());
+    ([(header::RETRY_AFTER, "30")], error).into_response()
+}
+
+fn name_of(event: &Event) -> &'static str {
+    match event {
+        Event::Received(ToCoord::Hello { .. }, _) => "hello",
+        Event::Received(ToCoord::Join { .. }, _) => "join",
+        Event::Received(ToCoord::Leave { .. }, _) => "leave",
+        Event::Received(ToCoord::Signal { signal, .. }, _) => match signal {
+            Signal::Offer { .. } => "offer",
+            Signal::Answer { .. } => "answer",
+            Signal::Candidate { .. } => "candidate",
+        },
+        Event::Garbled(..) => "garbled",
+        Event::Connected => "connected",
+        Event::Disconnected => "disconnected",
+    }
+}
+
+/// As on the wire.
+fn name_of_code(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::BadMessage => "bad_message",
+        ErrorCode::Version => "version",
+        ErrorCode::HelloFirst => "hello_first",
+        ErrorCode::RateLimit => "rate_limit",
+        ErrorCode::TooManySwarms => "too_many_swarms",
+        ErrorCode::UnknownPeer => "unknown_peer",
+    }
+}

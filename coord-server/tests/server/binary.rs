@@ -1,0 +1,141 @@
+//! The program: its flags, its one line of output, its errors and its end.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::process::{Child, Command, Output, Stdio};
+
+use dcdn_protocol::{PolicyName, SiteConfig};
+
+use crate::support::SiteDirectory;
+
+fn command(site: &SiteDirectory) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_coord-server"));
+    command.arg("--root").arg(site.root());
+    command
+}
+
+/// A running program; killed when dropped.
+struct Running {
+    child: Child,
+    url: String,
+}
+
+impl Running {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .args(["--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.strip_suffix('\n').expect("one line").to_owned();
+        Self { child, url }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn failure(command: &mut Command) -> String {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    assert!(!status.success());
+    assert!(stdout.is_empty(), "nothing that looks like a URL");
+    String::from_utf8(stderr).unwrap()
+}
+
+#[tokio::test]
+async fn it_prints_the_url_at_which_it_serves() {
+    let site = SiteDirectory::new();
+    site.write("index.html", b"home");
+
+    let running = Running::start(&mut command(&site));
+
+    assert!(running.url.starts_with("http://127.0.0.1:") && running.url.ends_with('/'));
+    assert_eq!(reqwest::get(&running.url).await.unwrap().text().await.unwrap(), "home");
+}
+
+#[tokio::test]
+async fn the_flags_are_the_sites_configuration() {
+    let site = SiteDirectory::new();
+    let config = async |flags: &[&str]| -> SiteConfig {
+        let running = Running::start(command(&site).args(flags));
+        let url = format!("{}dcdn/config.json", running.url);
+        let body = reqwest::get(url).await.unwrap().bytes().await.unwrap();
+        serde_json::from_slice(&body).unwrap()
+    };
+
+    let default = config(&[]).await;
+    let set = config(&[
+        "--policy=basic",
+        "--slack-ms=5",
+        "--min-bytes=1000",
+        "--stun=stun:a.example:1",
+        "--stun=stun:b.example:2",
+        "--max-peers=3",
+        "--upload-limit=50000",
+        "--disabled",
+    ])
+    .await;
+    let without_stun = config(&["--stun=none"]).await;
+
+    let expected = SiteConfig {
+        stun: vec!["stun:stun.cloudflare.com:3478".to_owned()],
+        offline_pages: true,
+        ..SiteConfig::default()
+    };
+    assert_eq!(default, expected);
+    let expected = SiteConfig {
+        enabled: false,
+        policy: PolicyName::Basic,
+        slack_ms: 5,
+        min_bytes: 1000,
+        stun: vec!["stun:a.example:1".to_owned(), "stun:b.example:2".to_owned()],
+        max_peers: 3,
+        upload_bytes_per_second: Some(50_000),
+        ..expected
+    };
+    assert_eq!(set, expected);
+    assert_eq!(without_stun.stun, Vec::<String>::new());
+}
+
+#[test]
+fn an_error_says_what_to_do() {
+    let site = SiteDirectory::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+
+    let missing = failure(
+        Command::new(env!("CARGO_BIN_EXE_coord-server")).arg("--root").arg("/no/such/site"),
+    );
+    assert!(missing.contains("/no/such/site") && missing.contains("--root DIR"), "{missing}");
+    let port = failure(command(&site).args(["--listen", &address]));
+    assert!(port.contains(&address) && port.contains("--listen 127.0.0.1:0"), "{port}");
+    let listen = failure(command(&site).args(["--listen", "8080"]));
+    assert!(listen.contains("--listen HOST:PORT"), "{listen}");
+    let policy = failure(command(&site).args(["--policy", "fast"]));
+    assert!(policy.contains("head-start"), "{policy}");
+    let stun = failure(command(&site).args(["--stun", "example.com"]));
+    assert!(stun.contains("stun:HOST:PORT"), "{stun}");
+    let origin = failure(command(&site).args(["--allow-origin", "example.com"]));
+    assert!(origin.contains("https://example.com"), "{origin}");
+}
+
+#[cfg(unix)]
+#[test]
+fn it_ends_well_when_asked_to() {
+    let site = SiteDirectory::new();
+    for signal in ["-INT", "-TERM"] {
+        let mut running = Running::start(&mut command(&site));
+        let id = running.child.id().to_string();
+
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+
+        assert!(running.child.wait().unwrap().success(), "{signal}");
+    }
+}

@@ -1,0 +1,10 @@
+//! The server from outside: real sockets against [`coord_server::run`].
+
+#![allow(clippy::unwrap_used)]
+
+mod assets;
+mod binary;
+mod manifest;
+mod signalling;
+mod site;
+mod support;
