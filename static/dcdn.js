@@ -112,7 +112,24 @@ async function start() {
   const problem = await loading;
   if (problem) throw new Obstacle(problem);
   await within(WELCOME_TIMEOUT, firstWelcome, 'the service worker does not answer');
+  if (status.mode !== 'http') nameParts();
   return status;
+}
+
+/**
+ * Tells the worker what this page consists of besides its media, so that a site that wants its
+ * pages offline has them whole.
+ */
+async function nameParts() {
+  if (document.readyState !== 'complete') {
+    await new Promise((resolve) => window.addEventListener('load', resolve, { once: true }));
+  }
+  const isPart = ({ name, initiatorType }) =>
+    name.startsWith(`${location.origin}/`) &&
+    (['script', 'link', 'css', 'other'].includes(initiatorType) || /\/dcdn\/[^/]*\.(js|wasm)\b/.test(name));
+  const parts = performance.getEntriesByType('resource').filter(isPart).map(({ name }) => name);
+  const urls = [...new Set([location.href, import.meta.url, ...parts])];
+  navigator.serviceWorker.controller?.postMessage({ type: 'dcdn:shell', urls });
 }
 
 /** What this page cannot do without, or null. */

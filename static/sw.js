@@ -13,6 +13,7 @@ importScripts(`/dcdn/worker.js?v=${BUILD}`);
 let worker; // once it is ready
 let starting;
 let offline = false; // the last page that was opened came out of the cache
+const switchedOff = new Set(); // pages that were opened with ?dcdn=off
 
 function start() {
   starting ??= (async () => {
@@ -68,6 +69,7 @@ self.addEventListener("fetch", (event) => {
   if (request.method !== "GET" || !request.url.startsWith(`${self.location.origin}/`)) return;
   if (request.mode === "navigate") return openPage(event);
   if (offline && isPagePart(request)) return event.respondWith(fetchOrKept(request));
+  if (switchedOff.has(event.clientId)) return;
   if (!isMedia(request) || (worker && !worker.isOurs(request))) return;
   event.respondWith(
     start().then(
@@ -82,14 +84,18 @@ function isMedia({ destination }) {
   return ["image", "video", "audio", ""].includes(destination);
 }
 
-function isPagePart({ destination }) {
-  return ["script", "style", "font", "manifest", "worker"].includes(destination);
+function isPagePart({ destination, url }) {
+  const ours = url.startsWith(`${self.location.origin}/dcdn/`);
+  return ours || ["script", "style", "font", "manifest", "worker"].includes(destination);
 }
 
 // A page comes from the network, and only without one from the cache. The worker
 // starts meanwhile, so that it is ready when the page asks for its media.
 function openPage(event) {
   const { request } = event;
+  if (new URL(request.url).searchParams.get("dcdn") === "off") {
+    switchedOff.add(event.resultingClientId);
+  }
   let copy;
   const response = fetch(request).then((response) => {
     // Now, because later the browser has begun to read it.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use dcdn_protocol::message::coord::DEFAULT_WANT;
 use dcdn_protocol::message::shim::ToShim;
 use dcdn_protocol::stats::Source;
-use dcdn_protocol::{ChunkHash, ChunkIndex, ContentId, Manifest};
+use dcdn_protocol::{ChunkHash, ChunkIndex, ContentId};
 use dcdn_swarm::{Input, Link};
 use gloo_timers::callback::Timeout;
 use js_sys::Uint8Array;
@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::js::{epoch_ms, sha256, warn};
 use crate::origin::{self, Described, Meta};
 use crate::session::{ManifestState, SessionId};
+use crate::store::Known;
 use crate::{site, store};
 
 /// Milliseconds that changes of the catalogue are gathered before it is written.
@@ -48,31 +49,32 @@ impl Engine {
                 .await
                 .ok()
                 .flatten()
-                .filter(|manifest| manifest.content_id() == content),
+                .filter(|known| known.manifest.content_id() == content),
             None => None,
         };
-        let asked = origin::fetch_manifest(&coord, &url, stored.as_ref().map(Manifest::content_id));
+        let etag = stored.as_ref().and_then(|known| known.etag.as_deref());
+        let asked = origin::fetch_manifest(&coord, &url, etag);
         let answer = match &stored {
             Some(_) => within(REVALIDATION_MS, asked).await,
             None => asked.await,
         };
         match (answer, stored) {
-            (Ok(Described::Manifest(manifest)), _) => self.adopt(id, manifest, true),
-            (Ok(Described::Unchanged), Some(manifest)) => self.adopt(id, manifest, false),
+            (Ok(Described::Manifest(known)), _) => self.adopt(id, known, true),
+            (Ok(Described::Unchanged), Some(known)) => self.adopt(id, known, false),
             (Err(Error::NotShared(_)), _) => {
                 self.state().site.refuse(&url, epoch_ms());
                 self.save_site();
                 self.do_without_manifest(id);
             }
-            (Err(_), Some(manifest)) => self.adopt(id, manifest, false),
+            (Err(_), Some(known)) => self.adopt(id, known, false),
             (Ok(Described::Unchanged) | Err(_), None) => self.do_without_manifest(id),
         }
     }
 
     /// Puts a manifest in force, unless what the origin has said so far is of
     /// another version.
-    fn adopt(self: &Rc<Self>, id: SessionId, manifest: Manifest, new: bool) {
-        let manifest = Rc::new(manifest);
+    fn adopt(self: &Rc<Self>, id: SessionId, known: Known, new: bool) {
+        let manifest = Rc::new(known.manifest.clone());
         let content = manifest.content_id();
         let meta = Meta::of_manifest(&manifest);
         let held = {
@@ -99,9 +101,8 @@ impl Engine {
             return;
         };
         if new {
-            let manifest = Rc::clone(&manifest);
             spawn_local(async move {
-                if let Err(error) = store::put_manifest(&manifest).await {
+                if let Err(error) = store::put_manifest(&known).await {
                     warn(&format!("a manifest could not be stored: {error}"));
                 }
             });

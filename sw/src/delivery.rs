@@ -8,8 +8,8 @@ use dcdn_protocol::message::shim::{PageEvent, ToShim};
 use dcdn_protocol::stats::Source;
 use dcdn_protocol::{ByteRange, PolicyName};
 use dcdn_swarm::{Input, ReaderId};
-use futures::Stream;
 use futures::channel::oneshot;
+use futures::{FutureExt, Stream};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{FetchEvent, Request, Response};
@@ -82,8 +82,13 @@ impl Engine {
     /// The response, or what plain HTTP gives.
     async fn deliver(self: &Rc<Self>, event: &FetchEvent) -> Result<Response, Option<Response>> {
         let call = Call::of(event).ok_or(None)?;
-        let id = self.open(&call).await;
+        let (id, cold) = self.open(&call).await;
         let (reader, described) = self.register(&call, id).ok_or(None)?;
+        if cold {
+            // Beside the origin's first bytes, and asked for after them.
+            let engine = Rc::clone(self);
+            spawn_local(async move { engine.find_manifest(id).await });
+        }
         let described = match described {
             Some(waiting) => waiting.await.unwrap_or(Err(None)),
             None => Ok(()),
@@ -95,11 +100,15 @@ impl Engine {
         self.start_response(&call, reader).map_err(|_| None)
     }
 
-    /// The session that serves the call. A content that is known is checked for
-    /// being current before anything is read.
-    async fn open(self: &Rc<Self>, call: &Call) -> SessionId {
-        if let Some(id) = self.session_for(&call.url, &call.client) {
-            return id;
+    /// The session that serves the call, and whether its manifest is still to be
+    /// looked for. A content that is known is checked for being current before
+    /// anything is read.
+    async fn open(self: &Rc<Self>, call: &Call) -> (SessionId, bool) {
+        if let Some((id, settling)) = self.session_for(&call.url, &call.client) {
+            if let Some(settled) = settling {
+                settled.await;
+            }
+            return (id, false);
         }
         let (config, known) = {
             let state = self.state();
@@ -107,12 +116,13 @@ impl Engine {
         };
         let id = self.start_session(&call.url, config);
         if known {
-            self.find_manifest(id).await;
-        } else {
             let engine = Rc::clone(self);
-            spawn_local(async move { engine.find_manifest(id).await });
+            let settled = async move { engine.find_manifest(id).await }.boxed_local().shared();
+            self.settle(id, Some(settled.clone()));
+            settled.await;
+            self.settle(id, None);
         }
-        id
+        (id, !known)
     }
 
     /// Puts a reader on the session. Returns it with the wait for the session's

@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::js::{now, seed};
 use crate::origin::{self, Answer};
 use crate::pages::Pages;
-use crate::session::{ManifestState, Session, SessionId};
+use crate::session::{ManifestState, Session, SessionId, Settling};
 use crate::site::Site;
 use crate::store::Catalogue;
 
@@ -370,16 +370,24 @@ impl Engine {
         }
     }
 
-    /// A session of `url` that a request of `client` may join. A page that is
-    /// loaded anew starts anew, so that it sees the present version.
-    pub fn session_for(&self, url: &str, client: &str) -> Option<SessionId> {
+    /// A session of `url` that a request of `client` may join, and what it waits
+    /// for. A page that is loaded anew starts anew, so that it sees the present
+    /// version.
+    pub fn session_for(&self, url: &str, client: &str) -> Option<(SessionId, Option<Settling>)> {
         let mut state = self.state();
-        let (id, session) = state.sessions.iter_mut().find(|(_, session)| session.url == url)?;
-        if session.readers.is_empty() && !session.joined.contains(client) {
-            return None;
-        }
+        let (id, session) = state.sessions.iter_mut().find(|(_, session)| {
+            let in_use = !session.readers.is_empty() || session.settling.is_some();
+            session.url == url && (in_use || session.joined.contains(client))
+        })?;
         session.linger = None;
-        Some(*id)
+        Some((*id, session.settling.clone()))
+    }
+
+    /// Notes what a session waits for.
+    pub fn settle(&self, id: SessionId, settling: Option<Settling>) {
+        if let Some(session) = self.state().sessions.get_mut(&id) {
+            session.settling = settling;
+        }
     }
 
     /// A chunk has come from a peer, unverified.

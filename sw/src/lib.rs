@@ -37,6 +37,7 @@ pub mod stats;
 pub mod store;
 
 use std::rc::Rc;
+use std::sync::Once;
 
 use dcdn_protocol::SiteConfig;
 use js_sys::Promise;
@@ -55,7 +56,8 @@ pub struct Worker(Rc<Engine>);
 impl Worker {
     /// Reads what is remembered and calls the pages that a predecessor left behind.
     pub async fn start() -> Self {
-        std::panic::set_hook(Box::new(report_panic));
+        static HOOK: Once = Once::new();
+        HOOK.call_once(|| std::panic::set_hook(Box::new(report_panic)));
         let (site, catalogue) =
             futures::join!(store::document(site::DOCUMENT), store::document(store::CATALOGUE));
         let engine = Engine::new(site, catalogue);

@@ -93,7 +93,7 @@ fn digits(text: &str) -> Option<u64> {
         .flatten()
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -9,6 +9,7 @@ use dcdn_protocol::chunk::DEFAULT_CHUNK_SIZE;
 use dcdn_protocol::{ContentId, Layout, Manifest, SiteConfig};
 use dcdn_swarm::{Download, OriginRequest, ReaderId};
 use futures::channel::oneshot;
+use futures::future::{LocalBoxFuture, Shared};
 use gloo_timers::callback::Timeout;
 use web_sys::{AbortController, Response};
 
@@ -24,6 +25,9 @@ pub struct SessionId(pub u32);
 /// described, `Err` when the page gets what plain HTTP gives, with the response
 /// if there is one already.
 pub type Opening = Result<(), Option<Response>>;
+
+/// Ends when it is known whether the stored version is the present one.
+pub type Settling = Shared<LocalBoxFuture<'static, ()>>;
 
 /// What is known of the manifest.
 #[derive(Clone, Debug)]
@@ -63,6 +67,8 @@ pub struct Session {
     pub joined: BTreeSet<ClientId>,
     /// Responses that wait for [`Session::meta`].
     pub waiting: Vec<oneshot::Sender<Opening>>,
+    /// The check of a known content for being current, while it is under way.
+    pub settling: Option<Settling>,
     /// Wakes the core.
     pub timer: Option<Timeout>,
     /// Ends the session some time after its last reader.
@@ -97,6 +103,7 @@ impl Session {
             origin: BTreeMap::new(),
             joined: BTreeSet::new(),
             waiting: Vec::new(),
+            settling: None,
             timer: None,
             linger: None,
         }

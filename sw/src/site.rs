@@ -77,7 +77,7 @@ fn bound<V>(entries: &mut BTreeMap<String, V>) {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
     use dcdn_protocol::PolicyName;

@@ -99,13 +99,26 @@ pub async fn chunk(content: ContentId, chunk: ChunkIndex) -> Result<Option<Uint8
     bytes_at(&chunk_path(content, chunk)).await
 }
 
+/// A manifest and the validator by which the coordination server knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The manifest.
+    pub manifest: Manifest,
+    /// `ETag` of the server's answer, verbatim; not that of the resource.
+    pub etag: Option<String>,
+}
+
 /// Writes the manifest of a resource.
 ///
 /// # Errors
 /// As [`put_chunk`].
-pub async fn put_manifest(manifest: &Manifest) -> Result<(), Error> {
+pub async fn put_manifest(known: &Known) -> Result<(), Error> {
+    let manifest = &known.manifest;
     let mut frame = manifest.encode().map_err(dcdn_protocol::manifest::ManifestError::from)?;
     let response = Response::new_with_opt_u8_array(Some(&mut frame))?;
+    if let Some(etag) = &known.etag {
+        response.headers().set("ETag", etag)?;
+    }
     put(CACHE, &manifest_path(&manifest.url), &response).await
 }
 
@@ -113,9 +126,12 @@ pub async fn put_manifest(manifest: &Manifest) -> Result<(), Error> {
 ///
 /// # Errors
 /// If the cache cannot be read or holds something else.
-pub async fn manifest(url: &str) -> Result<Option<Manifest>, Error> {
-    let Some(bytes) = bytes_at(&manifest_path(url)).await? else { return Ok(None) };
-    Ok(Some(Manifest::decode(&bytes.to_vec())?))
+pub async fn manifest(url: &str) -> Result<Option<Known>, Error> {
+    let Some(response) = get(CACHE, &manifest_path(url)).await? else { return Ok(None) };
+    let etag = response.headers().get("ETag")?;
+    let buffer = JsFuture::from(response.array_buffer()?).await?;
+    let manifest = Manifest::decode(&Uint8Array::new(&buffer).to_vec())?;
+    Ok(Some(Known { manifest, etag }))
 }
 
 /// Reads a document; the default if it is missing or unreadable.

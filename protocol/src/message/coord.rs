@@ -97,7 +97,8 @@ pub enum Signal {
         /// At most [`MAX_SDP`] bytes.
         sdp: String,
     },
-    /// The answer to an offer.
+    /// The answer to an offer. An empty description declines it: the peer has as
+    /// many connections as it wants, and the caller need not wait for a timeout.
     Answer {
         /// At most [`MAX_SDP`] bytes.
         sdp: String,

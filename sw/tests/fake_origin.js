@@ -1,0 +1,46 @@
+// Stands in for the site's server inside the test's service worker, because a
+// test page has no server of ours behind it. It knows Range, If-Range, ETag and
+// the manifest endpoint; everything else in these tests is the browser's own.
+(() => {
+  const files = new Map();
+  const log = [];
+  let down = false;
+
+  self.fakeOrigin = {
+    put: (url, bytes, etag, manifest) => files.set(url, { bytes, etag, manifest }),
+    changeAfter: (url, requests, bytes, etag) => Object.assign(files.get(url), { left: requests, next: { bytes, etag } }),
+    setDown: (value) => (down = value),
+    log: () => log.splice(0),
+  };
+
+  self.fetch = async (request) => {
+    const url = new URL(typeof request === "string" ? request : request.url, self.location.origin);
+    const path = url.pathname + url.search;
+    const range = typeof request === "string" ? null : request.headers.get("Range");
+    log.push(range ? `${path} ${range}` : path);
+    if (down) throw new TypeError("Failed to fetch");
+    if (url.pathname === "/dcdn/manifest") {
+      const file = files.get(url.searchParams.get("url"));
+      if (!file?.manifest) {
+        const refusal = { error: { code: "not_found", message: "no such file" } };
+        return new Response(JSON.stringify(refusal), { headers: { "Content-Type": "application/json" } });
+      }
+      const etag = `"${file.manifest.id}"`;
+      if (request.headers.get("If-None-Match") === etag) return new Response(null, { status: 304 });
+      return new Response(file.manifest.frame, { headers: { ETag: etag } });
+    }
+    const file = files.get(path);
+    if (!file) return new Response("not here", { status: 404 });
+    if (file.next && file.left-- <= 0) Object.assign(file, file.next, { next: undefined });
+    const headers = { ETag: file.etag, "Content-Type": "image/jpeg", "Accept-Ranges": "bytes" };
+    const match = /^bytes=(\d+)-(\d*)$/.exec(range ?? "");
+    const ifRange = request.headers.get("If-Range");
+    if (!match || (ifRange && ifRange !== file.etag)) return new Response(file.bytes, { headers });
+    const total = file.bytes.length;
+    const first = Number(match[1]);
+    if (first >= total) return new Response(null, { status: 416, headers: { "Content-Range": `bytes */${total}` } });
+    const last = Math.min(match[2] === "" ? total - 1 : Number(match[2]), total - 1);
+    headers["Content-Range"] = `bytes ${first}-${last}/${total}`;
+    return new Response(file.bytes.slice(first, last + 1), { status: 206, headers });
+  };
+})();

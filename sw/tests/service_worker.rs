@@ -1,0 +1,338 @@
+//! The worker in a real service worker, with the real Cache API and real streams.
+//! Only the site's server is a stand-in (`fake_origin.js`).
+
+#![cfg(target_arch = "wasm32")]
+#![allow(clippy::unwrap_used)]
+
+use dcdn_protocol::{ChunkHash, ChunkIndex, ContentId, Layout, Manifest};
+use dcdn_sw::{Worker, store};
+use js_sys::{Array, Function, Object, Reflect, Uint8Array};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_test::*;
+use web_sys::{FetchEvent, Response};
+
+wasm_bindgen_test_configure!(run_in_service_worker);
+
+/// The thesis's image: 3.2 MB, 13 chunks.
+const IMAGE: usize = 3_200_000;
+
+struct Origin(JsValue);
+
+impl Origin {
+    fn new() -> Self {
+        js_sys::eval(include_str!("fake_origin.js")).unwrap();
+        Self(get(&js_sys::global(), "fakeOrigin"))
+    }
+
+    fn call(&self, method: &str, arguments: &[JsValue]) -> JsValue {
+        let method: Function = get(&self.0, method).unchecked_into();
+        method.apply(&self.0, &arguments.iter().collect::<Array>()).unwrap()
+    }
+
+    fn put(&self, url: &str, bytes: &[u8], etag: &str) {
+        let view = Uint8Array::from(bytes);
+        self.call("put", &[url.into(), view.into(), etag.into(), JsValue::UNDEFINED]);
+    }
+
+    fn put_shared(&self, url: &str, bytes: &[u8], etag: &str) -> Manifest {
+        let manifest = manifest(url, bytes, etag);
+        let frame = Uint8Array::from(&manifest.encode().unwrap()[..]);
+        let described = Object::new();
+        Reflect::set(&described, &"id".into(), &manifest.content_id().to_string().into()).unwrap();
+        Reflect::set(&described, &"frame".into(), &frame).unwrap();
+        let view = Uint8Array::from(bytes);
+        self.call("put", &[url.into(), view.into(), etag.into(), described.into()]);
+        manifest
+    }
+
+    fn log(&self) -> Vec<String> {
+        Array::from(&self.call("log", &[])).iter().map(|line| line.as_string().unwrap()).collect()
+    }
+
+    fn requests_for(&self, url: &str) -> Vec<String> {
+        self.log().into_iter().filter(|line| line.starts_with(url)).collect()
+    }
+}
+
+fn manifest(url: &str, bytes: &[u8], etag: &str) -> Manifest {
+    let layout = Layout::new(bytes.len() as u64, 256 * 1024).unwrap();
+    let hashes = bytes.chunks(256 * 1024).map(ChunkHash::of).collect();
+    let (mime, etag) = ("image/jpeg".to_owned(), Some(etag.to_owned()));
+    Manifest::new(url.to_owned(), layout, mime, etag, None, hashes).unwrap()
+}
+
+fn get(object: &JsValue, name: &str) -> JsValue {
+    Reflect::get(object, &name.into()).unwrap()
+}
+
+/// Bytes that differ from chunk to chunk and from seed to seed.
+fn bytes(seed: u32, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(2_654_435_761) | 1;
+    let step = |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_le_bytes()[3]
+    };
+    (0..length).map(step).collect()
+}
+
+fn event(url: &str, range: Option<&str>) -> FetchEvent {
+    let make = Function::new_with_args(
+        "url, range",
+        "const headers = range ? { Range: range } : {};
+         return new FetchEvent('fetch', { request: new Request(url, { headers }) });",
+    );
+    let range = range.map_or(JsValue::UNDEFINED, JsValue::from);
+    make.call2(&JsValue::UNDEFINED, &url.into(), &range).unwrap().unchecked_into()
+}
+
+async fn respond(worker: &Worker, url: &str, range: Option<&str>) -> Response {
+    let response = JsFuture::from(worker.respond(event(url, range))).await.unwrap();
+    response.unchecked_into()
+}
+
+async fn body(response: &Response) -> Result<Vec<u8>, JsValue> {
+    let buffer = JsFuture::from(response.array_buffer()?).await?;
+    Ok(Uint8Array::new(&buffer).to_vec())
+}
+
+fn header(response: &Response, name: &str) -> Option<String> {
+    response.headers().get(name).unwrap()
+}
+
+/// Waits until the store holds all of a content.
+async fn stored(manifest: &Manifest) {
+    for chunk in manifest.layout.chunks() {
+        while store::chunk(manifest.content_id(), chunk).await.unwrap().is_none() {
+            gloo_timers::future::TimeoutFuture::new(5).await;
+        }
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_first_request_is_answered_whole_and_stored() {
+    let (origin, image) = (Origin::new(), bytes(1, IMAGE));
+    let manifest = origin.put_shared("/first.jpg", &image, "\"v1\"");
+    let worker = Worker::start().await;
+
+    let response = respond(&worker, "/first.jpg", None).await;
+
+    assert_eq!(response.status(), 200);
+    assert_eq!(header(&response, "Content-Length").as_deref(), Some("3200000"));
+    assert_eq!(header(&response, "Content-Type").as_deref(), Some("image/jpeg"));
+    assert_eq!(header(&response, "ETag").as_deref(), Some("\"v1\""));
+    assert!(body(&response).await.unwrap() == image);
+    stored(&manifest).await;
+}
+
+#[wasm_bindgen_test]
+async fn the_head_is_asked_for_before_the_manifest_is_there() {
+    let (origin, image) = (Origin::new(), bytes(2, IMAGE));
+    origin.put_shared("/head.jpg", &image, "\"v1\"");
+    let worker = Worker::start().await;
+    origin.log();
+
+    let response = respond(&worker, "/head.jpg", None).await;
+
+    assert_eq!(origin.log()[0], "/head.jpg bytes=0-524287");
+    body(&response).await.unwrap();
+}
+
+#[wasm_bindgen_test]
+async fn what_is_stored_is_served_with_the_origin_down_by_a_worker_started_anew() {
+    let (origin, image) = (Origin::new(), bytes(3, IMAGE));
+    let manifest = origin.put_shared("/offline.jpg", &image, "\"v1\"");
+    let worker = Worker::start().await;
+    body(&respond(&worker, "/offline.jpg", None).await).await.unwrap();
+    stored(&manifest).await;
+    catalogued(&manifest).await;
+    origin.call("setDown", &[true.into()]);
+
+    let worker = Worker::start().await;
+    let whole = body(&respond(&worker, "/offline.jpg", None).await).await.unwrap();
+    let tail = respond(&worker, "/offline.jpg", Some("bytes=-1000")).await;
+
+    assert!(whole == image);
+    assert_eq!(tail.status(), 206);
+    assert!(body(&tail).await.unwrap() == image[IMAGE - 1000..]);
+    origin.call("setDown", &[false.into()]);
+}
+
+/// Waits until the catalogue on disk names all of a content.
+async fn catalogued(manifest: &Manifest) {
+    let count = manifest.layout.chunk_count();
+    loop {
+        let catalogue: store::Catalogue = store::document(store::CATALOGUE).await;
+        if catalogue.chunks(manifest.content_id()).is_full(count) {
+            return;
+        }
+        gloo_timers::future::TimeoutFuture::new(20).await;
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_damaged_chunk_in_the_store_is_fetched_again() {
+    let (origin, image) = (Origin::new(), bytes(4, IMAGE));
+    let manifest = origin.put_shared("/damaged.jpg", &image, "\"v1\"");
+    let worker = Worker::start().await;
+    body(&respond(&worker, "/damaged.jpg", None).await).await.unwrap();
+    stored(&manifest).await;
+    catalogued(&manifest).await;
+    let wrong = Uint8Array::from(&bytes(99, 256 * 1024)[..]);
+    store::put_chunk(manifest.content_id(), ChunkIndex(4), &wrong).await.unwrap();
+    origin.log();
+
+    let worker = Worker::start().await;
+    let whole = body(&respond(&worker, "/damaged.jpg", None).await).await.unwrap();
+
+    assert!(whole == image);
+    assert_eq!(origin.requests_for("/damaged.jpg"), ["/damaged.jpg bytes=1048576-1310719"]);
+}
+
+#[wasm_bindgen_test]
+async fn every_range_is_a_206_of_the_right_bytes() {
+    let (origin, image) = (Origin::new(), bytes(5, IMAGE));
+    origin.put_shared("/ranges.jpg", &image, "\"v1\"");
+    let worker = Worker::start().await;
+    body(&respond(&worker, "/ranges.jpg", None).await).await.unwrap();
+
+    for (range, first, last) in [
+        ("bytes=0-1", 0, 1),
+        ("bytes=262143-262144", 262_143, 262_144),
+        ("bytes=3000000-", 3_000_000, IMAGE - 1),
+        ("bytes=-5", IMAGE - 5, IMAGE - 1),
+        ("bytes=3199999-9999999", IMAGE - 1, IMAGE - 1),
+    ] {
+        let response = respond(&worker, "/ranges.jpg", Some(range)).await;
+        assert_eq!(response.status(), 206, "{range}");
+        let expected = format!("bytes {first}-{last}/{IMAGE}");
+        assert_eq!(header(&response, "Content-Range"), Some(expected));
+        assert!(body(&response).await.unwrap() == image[first..=last], "{range}");
+    }
+    let response = respond(&worker, "/ranges.jpg", Some("bytes=3200000-")).await;
+    assert_eq!(response.status(), 416);
+    assert_eq!(header(&response, "Content-Range").as_deref(), Some("bytes */3200000"));
+}
+
+#[wasm_bindgen_test]
+async fn a_resource_that_is_not_shared_comes_from_the_origin_and_is_left_alone_afterwards() {
+    let (origin, image) = (Origin::new(), bytes(6, IMAGE));
+    origin.put("/private.jpg", &image, "\"v1\"");
+    let worker = Worker::start().await;
+    let first = event("/private.jpg", None);
+    assert!(worker.is_ours(&first.request()));
+
+    assert!(body(&respond(&worker, "/private.jpg", None).await).await.unwrap() == image);
+
+    assert!(!worker.is_ours(&first.request()));
+}
+
+#[wasm_bindgen_test]
+async fn an_error_of_the_origin_reaches_the_page_as_it_is() {
+    let origin = Origin::new();
+    let worker = Worker::start().await;
+    origin.log();
+
+    let response = respond(&worker, "/missing.jpg", None).await;
+
+    assert_eq!(response.status(), 404);
+    assert_eq!(body(&response).await.unwrap(), b"not here");
+    assert_eq!(origin.requests_for("/missing.jpg").len(), 1);
+}
+
+#[wasm_bindgen_test]
+async fn a_file_that_changes_in_mid_transfer_is_an_error_and_never_a_mixture() {
+    let (origin, old, new) = (Origin::new(), bytes(7, 9_000_000), bytes(8, 9_000_000));
+    origin.put_shared("/changing.jpg", &old, "\"old\"");
+    let bytes = Uint8Array::from(&new[..]);
+    let arguments = ["/changing.jpg".into(), 1.into(), bytes.into(), "\"new\"".into()];
+    origin.call("changeAfter", &arguments);
+    let worker = Worker::start().await;
+
+    let response = respond(&worker, "/changing.jpg", None).await;
+
+    assert!(body(&response).await.is_err());
+}
+
+#[wasm_bindgen_test]
+async fn a_manifest_of_other_bytes_does_not_spoil_what_the_origin_sends() {
+    let (origin, image) = (Origin::new(), bytes(9, IMAGE));
+    let lie = origin.put_shared("/disagree.jpg", &bytes(10, IMAGE), "\"v1\"");
+    origin.call(
+        "put",
+        &[
+            "/disagree.jpg".into(),
+            Uint8Array::from(&image[..]).into(),
+            "\"v1\"".into(),
+            described(&lie),
+        ],
+    );
+    let worker = Worker::start().await;
+
+    let response = respond(&worker, "/disagree.jpg", None).await;
+
+    assert!(body(&response).await.unwrap() == image);
+    assert!(nothing_stored(&lie).await);
+}
+
+fn described(manifest: &Manifest) -> JsValue {
+    let described = Object::new();
+    let frame = Uint8Array::from(&manifest.encode().unwrap()[..]);
+    Reflect::set(&described, &"id".into(), &manifest.content_id().to_string().into()).unwrap();
+    Reflect::set(&described, &"frame".into(), &frame).unwrap();
+    described.into()
+}
+
+async fn nothing_stored(manifest: &Manifest) -> bool {
+    for chunk in manifest.layout.chunks() {
+        if store::chunk(manifest.content_id(), chunk).await.unwrap().is_some() {
+            return false;
+        }
+    }
+    true
+}
+
+#[wasm_bindgen_test]
+async fn readers_at_the_same_time_share_one_transfer() {
+    let (origin, image) = (Origin::new(), bytes(11, IMAGE));
+    origin.put_shared("/shared.jpg", &image, "\"v1\"");
+    let worker = Worker::start().await;
+    origin.log();
+
+    let (first, second) = futures::join!(
+        respond(&worker, "/shared.jpg", None),
+        respond(&worker, "/shared.jpg", None)
+    );
+    let (first, second) = futures::join!(body(&first), body(&second));
+
+    assert!(first.unwrap() == image && second.unwrap() == image);
+    let asked: u64 = origin.requests_for("/shared.jpg").iter().map(|line| length_of(line)).sum();
+    assert_eq!(asked, IMAGE as u64, "each byte is asked for once");
+}
+
+fn length_of(line: &str) -> u64 {
+    let (first, last) = line.rsplit_once('=').unwrap().1.split_once('-').unwrap();
+    last.parse::<u64>().unwrap().min(IMAGE as u64 - 1) + 1 - first.parse::<u64>().unwrap()
+}
+
+#[wasm_bindgen_test]
+async fn a_document_that_is_missing_or_unreadable_is_the_default() {
+    let catalogue: store::Catalogue = store::document("/dcdn/store/nothing").await;
+    assert_eq!(catalogue, store::Catalogue::default());
+    let response = Response::new_with_opt_str(Some("{not json")).unwrap();
+    store::put(dcdn_protocol::store::CACHE, "/dcdn/store/broken", &response).await.unwrap();
+    let catalogue: store::Catalogue = store::document("/dcdn/store/broken").await;
+    assert_eq!(catalogue, store::Catalogue::default());
+}
+
+#[wasm_bindgen_test]
+async fn a_catalogue_survives_the_store() {
+    let mut catalogue = store::Catalogue::default();
+    let content = ContentId([7; 32]);
+    catalogue.urls.insert("/a.jpg".to_owned(), content);
+    catalogue.contents.entry(content).or_default().chunks.insert_run(0..5);
+
+    store::put_document("/dcdn/store/catalogue-copy", &catalogue).await.unwrap();
+
+    assert_eq!(store::document::<store::Catalogue>("/dcdn/store/catalogue-copy").await, catalogue);
+}
