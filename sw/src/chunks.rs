@@ -1,17 +1,16 @@
 //! The chunks of one content that are in memory. Their bytes stay in JS.
 
-use std::collections::BTreeMap;
-
 use dcdn_protocol::stats::Source;
 use dcdn_protocol::{ByteRange, ChunkIndex, Layout};
 use js_sys::Uint8Array;
+use vecmap::VecMap;
 
 /// Chunks of the origin that wait for the manifest at the most: 8 MiB.
 const MAX_UNVERIFIED: usize = 32;
 
 /// Chunk buffers by index.
 #[derive(Debug, Default)]
-pub struct Chunks(BTreeMap<ChunkIndex, Buffer>);
+pub struct Chunks(VecMap<ChunkIndex, Buffer>);
 
 #[derive(Debug)]
 struct Buffer {

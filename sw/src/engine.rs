@@ -2,9 +2,9 @@
 //! are carried out here, one arm each.
 
 use std::cell::{RefCell, RefMut};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
+use vecmap::VecMap;
 
 use dcdn_protocol::message::shim::{PageEvent, ToShim};
 use dcdn_protocol::{ByteRange, ChunkIndex, ContentId, SiteConfig};
@@ -47,9 +47,9 @@ pub struct State {
     /// Conduct of the connections, shared by all cores.
     pub links: Links,
     /// Contents on their way.
-    pub sessions: BTreeMap<SessionId, Session>,
+    pub sessions: VecMap<SessionId, Session>,
     /// Which session asked a peer for a chunk.
-    pub requested: BTreeMap<(Link, ContentId, ChunkIndex), SessionId>,
+    pub requested: VecMap<(Link, ContentId, ChunkIndex), SessionId>,
     /// Responses being read; while there are any, pages keep the worker alive.
     pub open_readers: usize,
     /// Next reader's number.

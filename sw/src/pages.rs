@@ -1,11 +1,10 @@
 //! The pages out there: their ports, their connections, what they told us.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use dcdn_protocol::message::shim::ToShim;
 use dcdn_protocol::{ChunkSet, ContentId, PeerId};
 use dcdn_swarm::Link;
 use serde::Serialize;
+use vecmap::{VecMap, VecSet};
 use wasm_bindgen::prelude::*;
 use web_sys::{MessageEvent, MessagePort};
 
@@ -27,9 +26,9 @@ pub struct Page {
     /// It cannot look for peers.
     pub no_peers: bool,
     /// Open connections.
-    pub links: BTreeMap<PeerId, Link>,
+    pub links: VecMap<PeerId, Link>,
     /// Peers that may yet serve, by content.
-    pub expecting: BTreeMap<ContentId, u32>,
+    pub expecting: VecMap<ContentId, u32>,
 }
 
 impl Page {
@@ -43,8 +42,8 @@ impl Page {
             greeted: false,
             coord: String::new(),
             no_peers: false,
-            links: BTreeMap::new(),
-            expecting: BTreeMap::new(),
+            links: VecMap::new(),
+            expecting: VecMap::new(),
         }
     }
 
@@ -67,11 +66,11 @@ impl Drop for Page {
 /// All pages, and the connections that they have between them.
 #[derive(Default)]
 pub struct Pages {
-    pages: BTreeMap<ClientId, Page>,
-    tallies: BTreeMap<ClientId, Tally>,
-    links: BTreeMap<Link, (ClientId, PeerId)>,
-    has: BTreeMap<(Link, ContentId), ChunkSet>,
-    awaited: BTreeSet<ClientId>,
+    pages: VecMap<ClientId, Page>,
+    tallies: VecMap<ClientId, Tally>,
+    links: VecMap<Link, (ClientId, PeerId)>,
+    has: VecMap<(Link, ContentId), ChunkSet>,
+    awaited: VecSet<ClientId>,
     next_link: u32,
 }
 

@@ -1,9 +1,9 @@
 //! One content on its way to its readers: the core's decisions and what they
 //! have brought so far.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::task::Waker;
+use vecmap::{VecMap, VecSet};
 
 use dcdn_protocol::chunk::DEFAULT_CHUNK_SIZE;
 use dcdn_protocol::{ContentId, Layout, Manifest, SiteConfig};
@@ -60,11 +60,11 @@ pub struct Session {
     /// manifest cannot be dropped without mixing versions.
     pub relies_on_manifest: bool,
     /// Who reads.
-    pub readers: BTreeMap<ReaderId, Reader>,
+    pub readers: VecMap<ReaderId, Reader>,
     /// Requests under way.
-    pub origin: BTreeMap<OriginRequest, AbortController>,
+    pub origin: VecMap<OriginRequest, AbortController>,
     /// Pages that look for peers for us.
-    pub joined: BTreeSet<ClientId>,
+    pub joined: VecSet<ClientId>,
     /// Responses that wait for [`Session::meta`].
     pub waiting: Vec<oneshot::Sender<Opening>>,
     /// The check of a known content for being current, while it is under way.
@@ -99,9 +99,9 @@ impl Session {
             manifest: ManifestState::Pending,
             chunks: Chunks::default(),
             relies_on_manifest: false,
-            readers: BTreeMap::new(),
-            origin: BTreeMap::new(),
-            joined: BTreeSet::new(),
+            readers: VecMap::new(),
+            origin: VecMap::new(),
+            joined: VecSet::new(),
             waiting: Vec::new(),
             settling: None,
             timer: None,

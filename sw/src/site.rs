@@ -1,11 +1,10 @@
 //! What the worker remembers of its site across restarts: the configuration,
 //! each page's own settings, and which resources and pages are none of ours.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use dcdn_protocol::SiteConfig;
 use dcdn_protocol::config::PageSettings;
 use serde::{Deserialize, Serialize};
+use vecmap::{VecMap, VecSet};
 
 /// Name of the document in the store.
 pub const DOCUMENT: &str = "/dcdn/store/site";
@@ -22,9 +21,9 @@ const REFUSAL_MS: f64 = 24.0 * 3600.0 * 1000.0;
 pub struct Site {
     /// `/dcdn/config.json` as last seen.
     pub config: SiteConfig,
-    settings: BTreeMap<String, PageSettings>,
-    refused: BTreeMap<String, f64>,
-    without_shim: BTreeSet<String>,
+    settings: VecMap<String, PageSettings>,
+    refused: VecMap<String, f64>,
+    without_shim: VecSet<String>,
 }
 
 impl Site {
@@ -71,7 +70,7 @@ impl Site {
     }
 }
 
-fn bound<V>(entries: &mut BTreeMap<String, V>) {
+fn bound<V>(entries: &mut VecMap<String, V>) {
     if entries.len() >= MAX_REMEMBERED {
         entries.clear();
     }

@@ -1,16 +1,15 @@
 //! What each page was served: every byte counted once, by its first delivery.
 
-use std::collections::BTreeMap;
-
 use dcdn_protocol::stats::{Source, Stats, Totals, UrlStats};
 use dcdn_protocol::{ByteRange, PolicyName};
 use rangemap::RangeSet;
+use vecmap::VecMap;
 
 /// The tally of one page.
 #[derive(Debug, Default)]
 pub struct Tally {
     urls: Vec<Line>,
-    by_url: BTreeMap<String, usize>,
+    by_url: VecMap<String, usize>,
 }
 
 #[derive(Debug)]

@@ -4,12 +4,11 @@
 //!
 //! The worker is the only writer.
 
-use std::collections::BTreeMap;
-
 use dcdn_protocol::store::{CACHE, chunk_path, manifest_path};
 use dcdn_protocol::{ChunkIndex, ChunkSet, ContentId, Manifest};
 use js_sys::Uint8Array;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use vecmap::VecMap;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Cache, Response};
@@ -25,10 +24,10 @@ pub const CATALOGUE: &str = "/dcdn/store/catalogue";
 #[serde(default)]
 pub struct Catalogue {
     /// The content that a resource had when last seen, by path and query.
-    pub urls: BTreeMap<String, ContentId>,
+    pub urls: VecMap<String, ContentId>,
     /// The contents.
     #[serde(with = "by_content")]
-    pub contents: BTreeMap<ContentId, Held>,
+    pub contents: VecMap<ContentId, Held>,
 }
 
 /// One content in the store.
@@ -58,11 +57,11 @@ impl Catalogue {
 
 /// JSON objects have text keys.
 mod by_content {
-    use super::{BTreeMap, ContentId, Held};
+    use super::{ContentId, Held, VecMap};
     use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
 
     pub fn serialize<S: Serializer>(
-        contents: &BTreeMap<ContentId, Held>,
+        contents: &VecMap<ContentId, Held>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.collect_map(contents.iter().map(|(content, held)| (content.to_string(), held)))
@@ -70,8 +69,8 @@ mod by_content {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<BTreeMap<ContentId, Held>, D::Error> {
-        BTreeMap::<String, Held>::deserialize(deserializer)?
+    ) -> Result<VecMap<ContentId, Held>, D::Error> {
+        VecMap::<String, Held>::deserialize(deserializer)?
             .into_iter()
             .map(|(content, held)| Ok((content.parse().map_err(D::Error::custom)?, held)))
             .collect()

@@ -1,8 +1,9 @@
 //! One content's download: what is wanted, what is under way, what to do next.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Duration;
+use vecmap::{VecMap, VecSet};
 
 use dcdn_protocol::chunk::DEFAULT_CHUNK_SIZE;
 use dcdn_protocol::{ByteRange, ChunkIndex, ChunkSet, Layout, PolicyName};
@@ -48,9 +49,9 @@ pub struct Download {
     opened_at: Option<Timestamp>,
     head: ByteRange,
     stored: ChunkSet,
-    active: BTreeMap<ChunkIndex, Active>,
-    failed: BTreeMap<ChunkIndex, BTreeSet<Link>>,
-    links: BTreeMap<Link, Option<ChunkSet>>,
+    active: VecMap<ChunkIndex, Active>,
+    failed: VecMap<ChunkIndex, VecSet<Link>>,
+    links: VecMap<Link, Option<ChunkSet>>,
     expecting: Expecting,
     origin: Origin,
     reported_failure: bool,
@@ -94,9 +95,9 @@ impl Download {
             opened_at: None,
             head: ByteRange::new(0, 0),
             stored: ChunkSet::new(),
-            active: BTreeMap::new(),
-            failed: BTreeMap::new(),
-            links: BTreeMap::new(),
+            active: VecMap::new(),
+            failed: VecMap::new(),
+            links: VecMap::new(),
             expecting: Expecting::Unknown,
             origin: Origin::default(),
             reported_failure: false,
@@ -253,7 +254,7 @@ impl Download {
     }
 
     fn give_up_on_slow_peers(&mut self, now: Timestamp, links: &mut Links) {
-        let mut slow = BTreeSet::new();
+        let mut slow = VecSet::new();
         let late: Vec<_> = self
             .active
             .iter()
@@ -322,11 +323,11 @@ impl Download {
     }
 
     fn let_go_of_unwanted(&mut self, wanted: &[ChunkIndex], links: &mut Links) {
-        let wanted: BTreeSet<_> = wanted.iter().copied().collect();
+        let wanted: ChunkSet = wanted.iter().copied().collect();
         let unwanted: Vec<_> = self
             .active
             .iter()
-            .filter(|(chunk, _)| !wanted.contains(chunk))
+            .filter(|(chunk, _)| !wanted.contains(**chunk))
             .map(|(chunk, active)| (*chunk, *active))
             .collect();
         for (chunk, active) in unwanted {
@@ -343,10 +344,10 @@ impl Download {
             self.active.remove(&chunk);
         }
         // A request of which nothing that is still to come is wanted.
-        let mut useful = BTreeMap::new();
+        let mut useful = VecMap::new();
         for (chunk, active) in &self.active {
             if let Active::FromOrigin(request) = active {
-                *useful.entry(*request).or_insert(false) |= wanted.contains(chunk);
+                *useful.entry(*request).or_insert(false) |= wanted.contains(*chunk);
             }
         }
         let idle = useful.into_iter().filter(|(_, useful)| !useful).map(|(request, _)| request);
@@ -373,11 +374,11 @@ impl Download {
         if self.policy.random_order() {
             shuffle(&mut missing, &mut self.rng);
         }
-        let mut from_origin = BTreeSet::new();
+        let mut from_origin = ChunkSet::new();
         for chunk in missing {
             match self.choose(chunk, layout, now, links) {
                 Choice::Origin => {
-                    from_origin.insert(chunk.0);
+                    from_origin.insert(chunk);
                 }
                 Choice::Peer(link) => {
                     self.active.insert(chunk, Active::FromPeer { link, since: now });
@@ -456,14 +457,14 @@ impl Download {
     /// Asks the origin for `chunks`, neighbours in one request.
     fn fetch_from_origin(
         &mut self,
-        chunks: &BTreeSet<u32>,
+        chunks: &ChunkSet,
         wanted: &[ChunkIndex],
         layout: Layout,
         now: Timestamp,
     ) {
-        let Some(first) = chunks.first() else { return };
+        let Some(first) = chunks.iter().next() else { return };
         if self.origin.given_up() {
-            if wanted.first().is_some_and(|next| next.0 == *first) {
+            if wanted.first() == Some(&first) {
                 self.fail();
             }
             return;
@@ -472,7 +473,7 @@ impl Download {
             self.wake_at(pause);
             return;
         }
-        let urgent: BTreeSet<u32> = wanted.iter().take(URGENT).map(|chunk| chunk.0).collect();
+        let urgent: ChunkSet = wanted.iter().take(URGENT).copied().collect();
         for run in runs(chunks) {
             if self.origin.in_flight() >= MAX_ORIGIN_REQUESTS {
                 return;
@@ -480,7 +481,7 @@ impl Download {
             // A reader that advances chunk by chunk must not make a request for each.
             let worth_it = run.end - run.start >= MAX_ORIGIN_RUN / 2
                 || run.end == layout.chunk_count()
-                || urgent.contains(&run.start);
+                || urgent.contains(ChunkIndex(run.start));
             if worth_it {
                 self.ask_origin(run, layout.chunk_size());
             }
@@ -525,15 +526,11 @@ impl Download {
 }
 
 /// Neighbouring chunks as runs of at most [`MAX_ORIGIN_RUN`].
-fn runs(chunks: &BTreeSet<u32>) -> Vec<Range<u32>> {
-    let mut runs: Vec<Range<u32>> = Vec::new();
-    for &chunk in chunks {
-        match runs.last_mut() {
-            Some(run) if run.end == chunk && run.end - run.start < MAX_ORIGIN_RUN => run.end += 1,
-            _ => runs.push(chunk..chunk + 1),
-        }
-    }
-    runs
+fn runs(chunks: &ChunkSet) -> impl Iterator<Item = Range<u32>> {
+    chunks.runs().flat_map(|run| {
+        let starts = run.clone().step_by(MAX_ORIGIN_RUN as usize);
+        starts.map(move |start| start..run.end.min(start + MAX_ORIGIN_RUN))
+    })
 }
 
 /// Fisher-Yates. The modulo's bias does not matter for so few.

@@ -1,7 +1,7 @@
 //! What is known of the connections, shared by all downloads.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
+use vecmap::VecMap;
 
 use crate::{Link, Timestamp};
 
@@ -24,7 +24,7 @@ pub const MAX_STRIKES: u32 = 2;
 /// Load and conduct of every open connection. One value serves all
 /// [`crate::Download`]s of a browser, because they share the connections.
 #[derive(Debug, Default)]
-pub struct Links(BTreeMap<Link, State>);
+pub struct Links(VecMap<Link, State>);
 
 #[derive(Debug, Default)]
 struct State {

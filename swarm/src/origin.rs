@@ -1,7 +1,7 @@
 //! The requests that are out to the origin, and how it has been behaving.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
+use vecmap::VecSet;
 
 use crate::{OriginRequest, Timestamp};
 
@@ -17,7 +17,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 #[derive(Debug, Default)]
 pub(crate) struct Origin {
-    in_flight: BTreeSet<OriginRequest>,
+    in_flight: VecSet<OriginRequest>,
     next: u32,
     failures: u32,
     paused_until: Timestamp,

@@ -33,7 +33,7 @@ pub struct View<'a> {
     pub peer_failed: bool,
     /// Whether the origin has failed and not delivered since.
     pub origin_ailing: bool,
-    /// Usable peers that hold it, have not failed it and have room for one more request, ascending.
+    /// Usable peers that hold it, have not failed it and have room for one more request.
     pub ready: &'a [Link],
     /// Whether some usable peer holds it but has no room.
     pub busy: bool,

@@ -1,8 +1,7 @@
 //! Who reads what, and hence which chunks are wanted.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use dcdn_protocol::{ByteRange, ChunkIndex, Layout};
+use dcdn_protocol::{ByteRange, ChunkIndex, ChunkSet, Layout};
+use vecmap::VecMap;
 
 use crate::ReaderId;
 
@@ -10,7 +9,7 @@ use crate::ReaderId;
 pub const READ_AHEAD: u64 = 8 * 1024 * 1024;
 
 #[derive(Debug, Default)]
-pub(crate) struct Readers(BTreeMap<ReaderId, Reader>);
+pub(crate) struct Readers(VecMap<ReaderId, Reader>);
 
 #[derive(Debug)]
 struct Reader {
@@ -45,19 +44,19 @@ impl Readers {
     /// Every chunk within the read-ahead of a reader, those nearest to their
     /// reader first.
     pub fn wanted(&self, layout: Layout) -> Vec<ChunkIndex> {
-        let mut by_distance = BTreeSet::new();
+        let mut by_distance = Vec::new();
         for reader in self.0.values() {
             let end = reader.end.min(reader.position.saturating_add(READ_AHEAD));
             let run = layout.covering(ByteRange::new(reader.position, end));
-            for chunk in run.clone() {
-                by_distance.insert((chunk - run.start, chunk));
-            }
+            by_distance.extend(run.clone().map(|chunk| (chunk - run.start, ChunkIndex(chunk))));
         }
-        let mut seen = BTreeSet::new();
-        by_distance
-            .into_iter()
-            .filter(|(_, chunk)| seen.insert(*chunk))
-            .map(|(_, chunk)| ChunkIndex(chunk))
-            .collect()
+        by_distance.sort_unstable();
+        let mut seen = ChunkSet::new();
+        by_distance.retain(|(_, chunk)| {
+            let new = !seen.contains(*chunk);
+            seen.insert(*chunk);
+            new
+        });
+        by_distance.into_iter().map(|(_, chunk)| chunk).collect()
     }
 }
