@@ -158,19 +158,15 @@ impl Engine {
             let state = self.state();
             let Some(session) = state.sessions.get(&id) else { return };
             let Some(content) = session.content() else { return };
-            let mut sum = 0;
-            let mut unknown = session.joined.is_empty();
-            for client in &session.joined {
-                match state.pages.get(client) {
-                    Some(page) if page.no_peers => {}
-                    Some(page) => match page.expecting.get(&content) {
-                        Some(peers) => sum += peers,
-                        None => unknown = true,
-                    },
-                    None => {}
+            let may_serve = |client: &String| match state.pages.get(client) {
+                Some(page) if !page.no_peers => {
+                    // Until the page has an answer, there may be somebody.
+                    page.expecting.get(&content).copied().unwrap_or(1)
                 }
-            }
-            if unknown { None } else { Some(sum) }
+                _ => 0,
+            };
+            let pages = &session.joined;
+            (!pages.is_empty()).then(|| pages.iter().map(may_serve).sum())
         };
         if let Some(peers) = peers {
             self.feed(id, Input::Expecting { peers });

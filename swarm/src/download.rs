@@ -18,10 +18,10 @@ use crate::{Command, Input, Link, Links, OriginRequest, Timestamp};
 /// Requests to the origin for one content at a time.
 pub const MAX_ORIGIN_REQUESTS: usize = 2;
 
-/// How long the first reader waits for the manifest and for word of any peers.
-/// Longer than either takes on a working site, short enough to go unnoticed on
-/// one where coordination hangs.
-const COORDINATION_PATIENCE: Duration = Duration::from_millis(1500);
+/// How long the first reader waits for the manifest and for anybody who looks for
+/// peers. Longer than either takes on a working site, and all that it costs where
+/// coordination hangs or a page has no script tag.
+const COORDINATION_PATIENCE: Duration = Duration::from_millis(2000);
 
 /// A run this near to its reader, in chunks, is asked of the origin however short it is.
 const URGENT: usize = 8;
