@@ -99,11 +99,6 @@ impl Chunks {
             .collect()
     }
 
-    /// Whether any chunk is from somewhere else than the origin.
-    pub fn any_not_from_origin(&self) -> bool {
-        self.0.values().any(|buffer| buffer.source != Source::Http)
-    }
-
     /// The chunk has the hash that it should have.
     pub fn verified(&mut self, chunk: ChunkIndex) {
         let Some(buffer) = self.0.get_mut(&chunk) else { return };

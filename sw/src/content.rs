@@ -199,7 +199,7 @@ impl Engine {
     /// two versions.
     fn origin_disagrees(self: &Rc<Self>, id: SessionId) {
         let relies = match self.state().sessions.get(&id) {
-            Some(session) => session.relies_on_manifest || session.chunks.any_not_from_origin(),
+            Some(session) => session.relies_on_manifest,
             None => return,
         };
         if relies {
@@ -267,6 +267,10 @@ impl Engine {
             return false;
         }
         session.relies_on_manifest = true;
+        let from = match from {
+            Source::Cache => session.fetched.get(&chunk).copied().unwrap_or(Source::Cache),
+            network => *session.fetched.entry(chunk).or_insert(network),
+        };
         session.chunks.put(chunk, bytes, from);
         session.wake_readers();
         true

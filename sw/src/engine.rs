@@ -7,6 +7,7 @@ use std::time::Duration;
 use vecmap::VecMap;
 
 use dcdn_protocol::message::shim::{PageEvent, ToShim};
+use dcdn_protocol::stats::Source;
 use dcdn_protocol::{ByteRange, ChunkIndex, ContentId, SiteConfig};
 use dcdn_swarm::{Command, Download, Input, Link, Links, OriginRequest, Settings};
 use futures::StreamExt;
@@ -248,6 +249,10 @@ impl Engine {
         let (got, meta, response) = match answer {
             Ok(Answer::Part { range, meta, response }) => (range, meta, response),
             Ok(Answer::Other(response)) if cold => {
+                // The page reads it now: it must not be aborted with the session.
+                if let Some(session) = self.state().sessions.get_mut(&id) {
+                    session.origin.remove(&request);
+                }
                 self.pass(id, Some(response));
                 return Ok(());
             }
@@ -274,6 +279,9 @@ impl Engine {
             };
             offset += u64::from(piece.length());
             for chunk in whole {
+                if let Some(session) = self.state().sessions.get_mut(&id) {
+                    session.fetched.insert(chunk, Source::Http);
+                }
                 self.feed(id, Input::Ready { chunk, from: None });
                 self.check_origin_chunk(id, chunk);
             }

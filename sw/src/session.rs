@@ -6,7 +6,8 @@ use std::task::Waker;
 use vecmap::{VecMap, VecSet};
 
 use dcdn_protocol::chunk::DEFAULT_CHUNK_SIZE;
-use dcdn_protocol::{ContentId, Layout, Manifest, SiteConfig};
+use dcdn_protocol::stats::Source;
+use dcdn_protocol::{ChunkIndex, ContentId, Layout, Manifest, SiteConfig};
 use dcdn_swarm::{Download, OriginRequest, ReaderId};
 use futures::channel::oneshot;
 use futures::future::{LocalBoxFuture, Shared};
@@ -56,6 +57,9 @@ pub struct Session {
     pub manifest: ManifestState,
     /// What is in memory.
     pub chunks: Chunks,
+    /// Where each chunk came from that was not in the store before: what is read
+    /// from the store later was not for free.
+    pub fetched: VecMap<ChunkIndex, Source>,
     /// Whether anything from peers or store has been accepted: from then on the
     /// manifest cannot be dropped without mixing versions.
     pub relies_on_manifest: bool,
@@ -98,6 +102,7 @@ impl Session {
             layout: None,
             manifest: ManifestState::Pending,
             chunks: Chunks::default(),
+            fetched: VecMap::new(),
             relies_on_manifest: false,
             readers: VecMap::new(),
             origin: VecMap::new(),
