@@ -15,7 +15,7 @@ use gloo_timers::callback::Timeout;
 use js_sys::Uint8Array;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{AbortController, AbortSignal};
+use web_sys::{AbortController, AbortSignal, Response};
 
 use crate::content::Chunk;
 use crate::error::Error;
@@ -245,15 +245,24 @@ impl Engine {
             None => return Ok(()),
         };
         let answer = origin::fetch_range(&url, range, version.as_ref(), signal).await;
-        let cold = self.state().sessions.get(&id).is_some_and(|session| session.meta.is_none());
+        let cold = match self.state().sessions.get_mut(&id) {
+            // Taken back meanwhile.
+            Some(session) if !session.origin.contains_key(&request) => return Ok(()),
+            Some(session) => session.meta.is_none(),
+            None => return Ok(()),
+        };
         let (got, meta, response) = match answer {
             Ok(Answer::Part { range, meta, response }) => (range, meta, response),
             Ok(Answer::Other(response)) if cold => {
-                // The page reads it now: it must not be aborted with the session.
-                if let Some(session) = self.state().sessions.get_mut(&id) {
-                    session.origin.remove(&request);
-                }
-                self.pass(id, Some(response));
+                // A refusal of our Range is not what the page asked for.
+                let as_asked = !matches!(response.status(), 206 | 416);
+                self.pass_on(id, request, as_asked.then_some(response));
+                return Ok(());
+            }
+            // Plain HTTP may succeed where a request in same-origin mode does not,
+            // with a redirect to another origin for one.
+            Err(_) if cold => {
+                self.pass_on(id, request, None);
                 return Ok(());
             }
             Ok(Answer::Other(response)) if response.status() == 200 => return Err(Error::Changed),
@@ -289,6 +298,15 @@ impl Engine {
         if offset < range.end.min(layout.length()) { Err(Error::Short) } else { Ok(()) }
     }
 
+    /// As [`Engine::pass`]; `response` is that of `request`.
+    fn pass_on(&self, id: SessionId, request: OriginRequest, response: Option<Response>) {
+        if let Some(session) = self.state().sessions.get_mut(&id) {
+            // The page reads it now: it must not be aborted with the session.
+            session.origin.remove(&request);
+        }
+        self.pass(id, response);
+    }
+
     /// All answers of the origin within a session must be of one version.
     fn agree_on_version(
         self: &Rc<Self>,
@@ -314,7 +332,7 @@ impl Engine {
 
     /// The page gets what plain HTTP gives: there is nothing here for us. Possible
     /// only before anything has been delivered.
-    pub fn pass(&self, id: SessionId, response: Option<web_sys::Response>) {
+    pub fn pass(&self, id: SessionId, response: Option<Response>) {
         let Some(mut session) = self.remove_session(id) else { return };
         let mut response = response;
         for waiting in session.waiting.drain(..) {

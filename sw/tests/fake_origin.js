@@ -9,6 +9,7 @@
   self.fakeOrigin = {
     put: (url, bytes, etag, manifest) => files.set(url, { bytes, etag, manifest }),
     changeAfter: (url, requests, bytes, etag) => Object.assign(files.get(url), { left: requests, next: { bytes, etag } }),
+    redirectAway: (url) => Object.assign(files.get(url), { redirects: true }),
     setDown: (value) => (down = value),
     log: () => log.splice(0),
   };
@@ -31,6 +32,8 @@
     }
     const file = files.get(path);
     if (!file) return new Response("not here", { status: 404 });
+    // To another origin: a request in same-origin mode fails.
+    if (file.redirects && request.mode === "same-origin") throw new TypeError("Failed to fetch");
     if (file.next && file.left-- <= 0) Object.assign(file, file.next, { next: undefined });
     const headers = { ETag: file.etag, "Content-Type": "image/jpeg", "Accept-Ranges": "bytes" };
     const match = /^bytes=(\d+)-(\d*)$/.exec(range ?? "");

@@ -241,6 +241,33 @@ async fn an_error_of_the_origin_reaches_the_page_as_it_is() {
 }
 
 #[wasm_bindgen_test]
+async fn an_empty_file_is_delivered_empty() {
+    let origin = Origin::new();
+    origin.put("/empty.jpg", &[], "\"v1\"");
+    let worker = Worker::start().await;
+
+    let response = respond(&worker, "/empty.jpg", None).await;
+
+    assert_eq!(response.status(), 200);
+    assert!(body(&response).await.unwrap().is_empty());
+}
+
+#[wasm_bindgen_test]
+async fn what_redirects_to_another_origin_is_left_to_the_browser_at_once() {
+    let (origin, image) = (Origin::new(), bytes(12, IMAGE));
+    origin.put("/elsewhere.jpg", &image, "\"v1\"");
+    origin.call("redirectAway", &["/elsewhere.jpg".into()]);
+    let worker = Worker::start().await;
+    origin.log();
+
+    let response = respond(&worker, "/elsewhere.jpg", None).await;
+
+    assert!(body(&response).await.unwrap() == image);
+    let asked = origin.requests_for("/elsewhere.jpg");
+    assert_eq!(asked, ["/elsewhere.jpg bytes=0-524287", "/elsewhere.jpg"]);
+}
+
+#[wasm_bindgen_test]
 async fn a_file_that_changes_in_mid_transfer_is_an_error_and_never_a_mixture() {
     let (origin, old, new) = (Origin::new(), bytes(7, 9_000_000), bytes(8, 9_000_000));
     origin.put_shared("/changing.jpg", &old, "\"old\"");
