@@ -55,6 +55,8 @@ self.addEventListener("activate", (event) => {
       const names = await caches.keys();
       const old = names.filter((name) => name.startsWith("dcdn-") && !KEPT.includes(name));
       await Promise.all(old.map((name) => caches.delete(name)));
+      // Pages are asked for while the worker is still starting.
+      await self.registration.navigationPreload?.enable();
       await self.clients.claim();
     })(),
   );
@@ -97,7 +99,8 @@ function openPage(event) {
     switchedOff.add(event.resultingClientId);
   }
   let copy;
-  const response = fetch(request).then((response) => {
+  const preloaded = Promise.resolve(event.preloadResponse);
+  const response = preloaded.then((response) => response ?? fetch(request)).then((response) => {
     // Now, because later the browser has begun to read it.
     if (response.ok) copy = response.clone();
     return response;

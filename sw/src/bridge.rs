@@ -191,7 +191,13 @@ impl Engine {
             if state.open_readers > 0 {
                 page.post(&ToShim::Busy { open: true });
             }
-            for content in state.catalogue.latest(MAX_SEEDED) {
+            // What the page itself is reading is joined below, with a wish for peers.
+            let reads = |content| {
+                let mut sessions = state.sessions.values();
+                sessions.any(|it| it.content() == Some(content) && it.is_read_by(client))
+            };
+            let seeded = state.catalogue.latest(MAX_SEEDED);
+            for content in seeded.into_iter().filter(|content| !reads(*content)) {
                 page.post(&ToShim::Have { content, chunks: state.catalogue.chunks(content) });
                 page.post(&ToShim::Join { content, want: 0 });
             }

@@ -141,6 +141,11 @@ impl Session {
         Some(layout)
     }
 
+    /// Whether a page reads from it.
+    pub fn is_read_by(&self, client: &str) -> bool {
+        self.readers.values().any(|reader| reader.client == client)
+    }
+
     /// Lets every stream look again.
     pub fn wake_readers(&mut self) {
         for reader in self.readers.values_mut() {

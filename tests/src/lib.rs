@@ -1,1 +1,30 @@
-//! stub
+//! The house for DCDN's end-to-end tests: real browsers, the real server, real media.
+//!
+//! A test brings up a [`Site`] (a folder with pages and media), a [`Server`] (the
+//! release binary that `cargo xtask build` leaves) and some [`Visitor`]s, each a browser
+//! process with a profile of its own. It looks at the page the way a person's browser
+//! does: decoded pixels, played video, hashed bytes, and a console without errors.
+//!
+//! Nothing here sleeps for a time: everything waits for a condition, for at most
+//! [`PATIENCE`], which is generous because machines differ. Tests share nothing, so they
+//! run side by side.
+
+pub mod chromium;
+pub mod console;
+pub mod fault;
+pub mod media;
+pub mod server;
+pub mod site;
+pub mod visitor;
+
+use std::time::Duration;
+
+pub use console::{Entry, Kind, Origin};
+pub use fault::{Fault, FaultProxy};
+pub use media::Media;
+pub use server::Server;
+pub use site::Site;
+pub use visitor::{Arrival, Engine, Visitor};
+
+/// How long anything may take before a test gives up on it.
+pub const PATIENCE: Duration = Duration::from_secs(60);

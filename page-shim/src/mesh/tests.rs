@@ -1,0 +1,311 @@
+//! What the mesh decides, case by case.
+
+use super::*;
+
+const ME: PeerId = PeerId([5; 16]);
+const SMALLER: PeerId = PeerId([1; 16]);
+const LARGER: PeerId = PeerId([9; 16]);
+const OTHER: PeerId = PeerId([8; 16]);
+const CONTENT: ContentId = ContentId([1; 32]);
+const CONTENT_2: ContentId = ContentId([2; 32]);
+
+fn drain(mesh: &mut Mesh) -> Vec<Command> {
+    std::iter::from_fn(|| mesh.poll()).collect()
+}
+
+/// A mesh that is online, in the swarm of `CONTENT`, with nothing left to do.
+fn joined(max_peers: u32) -> Mesh {
+    let mut mesh = Mesh::new(max_peers);
+    mesh.welcomed(ME);
+    mesh.join(CONTENT, 5);
+    drain(&mut mesh);
+    mesh
+}
+
+fn expecting(content: ContentId, peers: u32) -> Command {
+    Command::Worker(ToWorker::Expecting { content, peers })
+}
+
+fn interested(peer: PeerId, content: ContentId) -> Command {
+    Command::Tell(peer, PeerMessage::Interested { content })
+}
+
+#[test]
+fn joins_asked_before_the_socket_opens_go_out_when_it_does_and_again_after_a_reconnect() {
+    let mut mesh = Mesh::new(8);
+    mesh.join(CONTENT, 5);
+    mesh.join(CONTENT_2, 0);
+    mesh.leave(CONTENT_2);
+    assert_eq!(drain(&mut mesh), []);
+    let join = Command::Coord(ToCoord::Join { content: CONTENT, want: 5 });
+
+    mesh.welcomed(ME);
+    assert_eq!(drain(&mut mesh), std::slice::from_ref(&join));
+
+    mesh.unreachable();
+    assert_eq!(drain(&mut mesh), [Command::Worker(ToWorker::NoPeers)]);
+    mesh.unreachable();
+    assert_eq!(drain(&mut mesh), []);
+    mesh.welcomed(OTHER);
+    assert_eq!(drain(&mut mesh), [join]);
+}
+
+#[test]
+fn named_peers_are_called_up_to_the_limit_and_the_worker_hears_how_many() {
+    let mut mesh = joined(2);
+
+    mesh.named(CONTENT, vec![ME, SMALLER, LARGER, OTHER], 0.0);
+
+    assert_eq!(
+        drain(&mut mesh),
+        [Command::Call(SMALLER), Command::Call(LARGER), expecting(CONTENT, 2)]
+    );
+}
+
+#[test]
+fn an_empty_answer_tells_the_worker_that_nobody_is_there() {
+    let mut mesh = joined(8);
+    mesh.named(CONTENT, vec![], 0.0);
+    assert_eq!(drain(&mut mesh), [expecting(CONTENT, 0)]);
+}
+
+#[test]
+fn an_answer_to_a_seed_says_nothing_of_peers_asked_for_later() {
+    let mut mesh = Mesh::new(8);
+    mesh.welcomed(ME);
+    mesh.join(CONTENT, 0);
+    mesh.join(CONTENT, 5);
+    drain(&mut mesh);
+
+    mesh.named(CONTENT, vec![], 0.0);
+    assert_eq!(drain(&mut mesh), []);
+    mesh.named(CONTENT, vec![SMALLER], 0.0);
+    assert_eq!(drain(&mut mesh), [Command::Call(SMALLER), expecting(CONTENT, 1)]);
+}
+
+#[test]
+fn a_refused_swarm_counts_as_empty_until_the_server_answers_otherwise() {
+    let mut mesh = joined(8);
+    mesh.refused_swarms();
+    assert_eq!(drain(&mut mesh), [expecting(CONTENT, 0)]);
+    mesh.named(CONTENT, vec![SMALLER], 0.0);
+    assert_eq!(drain(&mut mesh), [Command::Call(SMALLER), expecting(CONTENT, 1)]);
+}
+
+#[test]
+fn a_page_that_went_away_and_comes_back_joins_again_and_calls_again() {
+    let mut mesh = joined(8);
+    mesh.named(CONTENT, vec![SMALLER], 0.0);
+    mesh.opened(SMALLER);
+    drain(&mut mesh);
+
+    mesh.hang_up_all();
+    assert_eq!(drain(&mut mesh), [Command::HangUp(SMALLER)]);
+    mesh.restate();
+    assert_eq!(drain(&mut mesh), [], "nothing is known before the socket is open");
+
+    mesh.welcomed(OTHER);
+    mesh.named(CONTENT, vec![SMALLER], 1.0);
+    let join = Command::Coord(ToCoord::Join { content: CONTENT, want: 5 });
+    assert_eq!(drain(&mut mesh), [join, Command::Call(SMALLER), expecting(CONTENT, 1)]);
+}
+
+#[test]
+fn a_failed_call_makes_room_for_the_next_peer_and_is_not_repeated_within_its_time() {
+    let mut mesh = joined(1);
+    mesh.named(CONTENT, vec![SMALLER, LARGER], 0.0);
+    drain(&mut mesh);
+
+    mesh.closed(SMALLER, 10.0);
+    assert_eq!(drain(&mut mesh), [Command::Call(LARGER)]);
+    mesh.closed(LARGER, 20.0);
+    assert_eq!(drain(&mut mesh), [expecting(CONTENT, 0)]);
+
+    mesh.named(CONTENT, vec![SMALLER], FAILURE_MEMORY_MS);
+    assert_eq!(drain(&mut mesh), []);
+    mesh.named(CONTENT, vec![SMALLER], 10.0 + FAILURE_MEMORY_MS);
+    assert_eq!(drain(&mut mesh), [Command::Call(SMALLER), expecting(CONTENT, 1)]);
+    assert_eq!(mesh.counts(), Counts { tried: 3, failed: 2, banned: 0 });
+}
+
+#[test]
+fn an_opened_channel_says_hello_and_asks_for_every_wanted_content_first() {
+    let mut mesh = joined(8);
+    mesh.join(CONTENT_2, 0);
+    mesh.named(CONTENT, vec![SMALLER], 0.0);
+    drain(&mut mesh);
+
+    mesh.opened(SMALLER);
+    assert_eq!(
+        drain(&mut mesh),
+        [
+            Command::Tell(SMALLER, PeerMessage::Hello { version: VERSION }),
+            interested(SMALLER, CONTENT),
+            Command::Worker(ToWorker::PeerUp { peer: SMALLER }),
+        ]
+    );
+
+    mesh.join(CONTENT_2, 5);
+    let join = Command::Coord(ToCoord::Join { content: CONTENT_2, want: 5 });
+    assert_eq!(drain(&mut mesh), [join, interested(SMALLER, CONTENT_2)]);
+}
+
+#[test]
+fn a_peer_that_called_us_counts_once_it_holds_something_of_ours() {
+    let mut mesh = joined(8);
+    mesh.named(CONTENT, vec![], 0.0);
+    assert_eq!(mesh.offered(SMALLER, 0.0), OfferVerdict::Accept);
+    mesh.opened(SMALLER);
+    drain(&mut mesh);
+
+    mesh.peer_has(SMALLER, CONTENT, ChunkSet::new());
+    let nothing = ToWorker::PeerHas { peer: SMALLER, content: CONTENT, chunks: ChunkSet::new() };
+    assert_eq!(drain(&mut mesh), [Command::Worker(nothing)]);
+
+    mesh.peer_has(SMALLER, CONTENT, ChunkSet::full(3));
+    assert_eq!(drain(&mut mesh).last(), Some(&expecting(CONTENT, 1)));
+}
+
+#[test]
+fn what_a_peer_holds_of_a_content_that_we_did_not_ask_about_is_ignored() {
+    let mut mesh = joined(8);
+    mesh.offered(SMALLER, 0.0);
+    mesh.opened(SMALLER);
+    drain(&mut mesh);
+    mesh.peer_has(SMALLER, CONTENT_2, ChunkSet::full(3));
+    assert_eq!(drain(&mut mesh), []);
+}
+
+#[test]
+fn of_two_offers_that_cross_the_smaller_ids_stands_on_both_sides() {
+    let mut mesh = joined(8);
+    mesh.named(CONTENT, vec![SMALLER, LARGER], 0.0);
+    drain(&mut mesh);
+
+    assert_eq!(mesh.offered(LARGER, 1.0), OfferVerdict::OursStands);
+    assert_eq!(mesh.offered(SMALLER, 1.0), OfferVerdict::Accept);
+    assert_eq!(drain(&mut mesh), [], "the number of peers is the same");
+}
+
+#[test]
+fn an_offer_on_an_open_connection_replaces_it() {
+    let mut mesh = joined(8);
+    mesh.offered(SMALLER, 0.0);
+    mesh.opened(SMALLER);
+    drain(&mut mesh);
+    assert_eq!(mesh.offered(SMALLER, 1.0), OfferVerdict::Accept);
+    assert_eq!(drain(&mut mesh), [Command::Worker(ToWorker::PeerDown { peer: SMALLER })]);
+}
+
+#[test]
+fn offers_are_answered_up_to_twice_the_limit() {
+    let mut mesh = joined(1);
+    assert_eq!(mesh.offered(SMALLER, 0.0), OfferVerdict::Accept);
+    assert_eq!(mesh.offered(LARGER, 0.0), OfferVerdict::Accept);
+    assert_eq!(mesh.offered(OTHER, 0.0), OfferVerdict::Full);
+}
+
+#[test]
+fn a_banned_peer_is_hung_up_and_neither_called_nor_answered_again() {
+    let mut mesh = joined(8);
+    mesh.named(CONTENT, vec![SMALLER], 0.0);
+    mesh.opened(SMALLER);
+    drain(&mut mesh);
+
+    mesh.ban(SMALLER, 1.0);
+    assert_eq!(
+        drain(&mut mesh),
+        [
+            Command::HangUp(SMALLER),
+            Command::Worker(ToWorker::PeerDown { peer: SMALLER }),
+            expecting(CONTENT, 0),
+        ]
+    );
+    assert_eq!(mesh.offered(SMALLER, 1e9), OfferVerdict::Ignore);
+    mesh.named(CONTENT, vec![SMALLER], 1e9);
+    assert_eq!(drain(&mut mesh), []);
+    assert_eq!(mesh.counts().banned, 1);
+}
+
+#[test]
+fn a_peer_that_the_server_does_not_know_fails_only_if_it_is_not_open() {
+    let mut mesh = joined(8);
+    mesh.named(CONTENT, vec![SMALLER, LARGER], 0.0);
+    mesh.opened(LARGER);
+    drain(&mut mesh);
+
+    mesh.unknown(SMALLER, 1.0);
+    assert_eq!(drain(&mut mesh), [Command::HangUp(SMALLER), expecting(CONTENT, 1)]);
+    mesh.unknown(LARGER, 1.0);
+    assert_eq!(mesh.open_count(), 1);
+}
+
+#[test]
+fn an_interested_peer_hears_what_we_hold_now_and_when_it_changes() {
+    let mut mesh = joined(8);
+    mesh.offered(SMALLER, 0.0);
+    mesh.opened(SMALLER);
+    drain(&mut mesh);
+    let have = |count| {
+        let chunks = ChunkSet::full(count);
+        Command::Tell(SMALLER, PeerMessage::Have { content: CONTENT_2, chunks })
+    };
+
+    mesh.interested(SMALLER, CONTENT_2);
+    assert_eq!(drain(&mut mesh), [have(0)]);
+    mesh.have(CONTENT_2, ChunkSet::full(2));
+    assert_eq!(drain(&mut mesh), [have(2)]);
+    mesh.have(CONTENT_2, ChunkSet::full(2));
+    assert_eq!(drain(&mut mesh), []);
+}
+
+#[test]
+fn a_new_worker_is_told_everything_again() {
+    let mut mesh = joined(8);
+    mesh.named(CONTENT, vec![SMALLER, LARGER], 0.0);
+    mesh.opened(SMALLER);
+    mesh.peer_has(SMALLER, CONTENT, ChunkSet::full(3));
+    drain(&mut mesh);
+
+    mesh.restate();
+    let has = ToWorker::PeerHas { peer: SMALLER, content: CONTENT, chunks: ChunkSet::full(3) };
+    assert_eq!(
+        drain(&mut mesh),
+        [
+            Command::Worker(ToWorker::PeerUp { peer: SMALLER }),
+            Command::Worker(has),
+            expecting(CONTENT, 2),
+        ]
+    );
+
+    mesh.unreachable();
+    drain(&mut mesh);
+    mesh.restate();
+    assert!(drain(&mut mesh).contains(&Command::Worker(ToWorker::NoPeers)));
+}
+
+#[test]
+fn a_content_left_and_joined_again_is_asked_about_again() {
+    let mut mesh = joined(8);
+    mesh.offered(SMALLER, 0.0);
+    mesh.opened(SMALLER);
+    mesh.leave(CONTENT);
+    drain(&mut mesh);
+    mesh.join(CONTENT, 5);
+    assert!(drain(&mut mesh).contains(&interested(SMALLER, CONTENT)));
+}
+
+#[test]
+fn a_scattered_holding_still_fits_one_message() {
+    let mut mesh = joined(8);
+    mesh.offered(SMALLER, 0.0);
+    mesh.opened(SMALLER);
+    let scattered = (900_000..950_000).step_by(2).map(dcdn_protocol::ChunkIndex).collect();
+    mesh.have(CONTENT_2, scattered);
+    drain(&mut mesh);
+
+    mesh.interested(SMALLER, CONTENT_2);
+    let Some(Command::Tell(_, have)) = mesh.poll() else { panic!("no answer") };
+    let frame = dcdn_protocol::frame::encode_head(&have).expect("it fits a header");
+    assert!(frame.len() <= dcdn_protocol::message::peer::MAX_MESSAGE);
+}

@@ -1,0 +1,299 @@
+//! Everything that a browser writes to its consoles: the pages' and the workers'.
+//!
+//! Neither WebDriver's log nor BiDi's tells a service worker's messages reliably, so
+//! this listens where the browser's own tools do: a DevTools connection that attaches
+//! to every page and worker as it comes and asks for what was logged before, too.
+//!
+//! A worker with tools attached is not stopped for idleness; see
+//! [`crate::Visitor::stop_worker`] for a test that needs it stopped.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context, Result};
+use futures::{SinkExt, StreamExt};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+use crate::PATIENCE;
+
+/// One line of a console.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Whose console.
+    pub origin: Origin,
+    /// What wrote it.
+    pub kind: Kind,
+    /// `error`, `warning`, `info`, `log`, `debug` …, as the browser names it.
+    pub level: String,
+    /// The text.
+    pub text: String,
+    /// The script or resource that it is about, if there is one.
+    pub url: String,
+}
+
+/// Whose console it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A page or a frame.
+    Page,
+    /// The service worker, or another worker.
+    Worker,
+}
+
+/// What wrote an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `console.…`
+    Console,
+    /// An error that nobody caught, or a rejection that nobody handled.
+    Uncaught,
+    /// The browser, about a request or socket that failed.
+    Network,
+    /// The browser, about anything else.
+    Browser,
+}
+
+impl Entry {
+    /// Whether a person with the tools open would see it in red.
+    pub fn is_error(&self) -> bool {
+        matches!(self.level.as_str(), "error" | "assert")
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { origin, kind, level, text, url } = self;
+        write!(f, "[{origin:?} {kind:?} {level}] {text} ({url})")
+    }
+}
+
+/// A connection to a browser's tools that keeps what is logged.
+pub struct Console {
+    entries: Arc<Mutex<Vec<Entry>>>,
+    settle: mpsc::UnboundedSender<oneshot::Sender<()>>,
+}
+
+impl Console {
+    /// Attaches to the browser whose tools listen at `url`.
+    pub async fn attach(url: &str) -> Result<Self> {
+        let (socket, _) = tokio_tungstenite::connect_async(url)
+            .await
+            .context("the browser's tools cannot be reached")?;
+        let entries = Arc::default();
+        let (settle, settles) = mpsc::unbounded_channel();
+        let listener = Listener {
+            socket,
+            entries: Arc::clone(&entries),
+            targets: HashMap::new(),
+            settling: Vec::new(),
+            next_id: 0,
+        };
+        tokio::spawn(listener.run(settles));
+        let console = Self { entries, settle };
+        console.settle().await?;
+        Ok(console)
+    }
+
+    /// What has been logged so far, by everybody who has not left.
+    pub async fn entries(&self) -> Result<Vec<Entry>> {
+        self.settle().await?;
+        Ok(lock(&self.entries).clone())
+    }
+
+    /// What was logged before the browser went.
+    pub fn last_entries(&self) -> Vec<Entry> {
+        lock(&self.entries).clone()
+    }
+
+    /// Waits until each page and worker has answered a question: everything that it
+    /// logged before that has arrived then.
+    async fn settle(&self) -> Result<()> {
+        let (done, settled) = oneshot::channel();
+        self.settle.send(done).ok().context("the browser's tools have hung up")?;
+        timeout(PATIENCE, settled)
+            .await
+            .context("a page or worker does not answer the browser's tools")?
+            .context("the browser's tools have hung up")
+    }
+}
+
+/// The task behind a [`Console`].
+struct Listener {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    entries: Arc<Mutex<Vec<Entry>>>,
+    /// Attached pages and workers by the id of the session with them.
+    targets: HashMap<String, Origin>,
+    settling: Vec<Settling>,
+    next_id: u64,
+}
+
+/// Somebody who waits for the answers to these questions: id of the question, session.
+struct Settling {
+    open: Vec<(u64, Option<String>)>,
+    done: oneshot::Sender<()>,
+}
+
+impl Listener {
+    async fn run(mut self, mut settles: mpsc::UnboundedReceiver<oneshot::Sender<()>>) {
+        let attach = json!({
+            "autoAttach": true,
+            "waitForDebuggerOnStart": false,
+            "flatten": true,
+            "filter": [{"type": "page"}, {"type": "iframe"}, {"type": "service_worker"}, {"type": "worker"}],
+        });
+        self.send(None, "Target.setAutoAttach", attach).await;
+        loop {
+            tokio::select! {
+                message = self.socket.next() => match message {
+                    Some(Ok(Message::Text(text))) => self.hear(&text).await,
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) | None => return,
+                },
+                done = settles.recv() => match done {
+                    Some(done) => self.ask_everybody(done).await,
+                    None => return,
+                },
+            }
+        }
+    }
+
+    async fn ask_everybody(&mut self, done: oneshot::Sender<()>) {
+        // The browser itself first: it has then announced every page and worker.
+        let mut open = vec![(self.send(None, "Browser.getVersion", json!({})).await, None)];
+        for session in self.targets.keys().cloned().collect::<Vec<_>>() {
+            let id =
+                self.send(Some(&session), "Runtime.evaluate", json!({"expression": "0"})).await;
+            open.push((id, Some(session)));
+        }
+        self.settling.push(Settling { open, done });
+    }
+
+    async fn hear(&mut self, text: &str) {
+        let Ok(message) = serde_json::from_str::<Incoming>(text) else { return };
+        if let Some(id) = message.id {
+            return self.answered(|(open, _)| *open == id);
+        }
+        match message.method.as_str() {
+            "Target.attachedToTarget" => self.attached(&message.params).await,
+            "Target.detachedFromTarget" => {
+                if let Some(session) = message.params["sessionId"].as_str() {
+                    self.targets.remove(session);
+                    self.answered(|(_, asked)| asked.as_deref() == Some(session));
+                }
+            }
+            method => {
+                let origin = message.session_id.and_then(|it| self.targets.get(&it).copied());
+                let entry = origin.and_then(|origin| entry(origin, method, &message.params));
+                lock(&self.entries).extend(entry);
+            }
+        }
+    }
+
+    async fn attached(&mut self, params: &Value) {
+        let Some(session) = params["sessionId"].as_str() else { return };
+        let origin = match params["targetInfo"]["type"].as_str() {
+            Some("page" | "iframe") => Origin::Page,
+            _ => Origin::Worker,
+        };
+        self.targets.insert(session.to_owned(), origin);
+        // Both begin with what was logged before.
+        self.send(Some(session), "Runtime.enable", json!({})).await;
+        self.send(Some(session), "Log.enable", json!({})).await;
+    }
+
+    /// Crosses out questions, and tells those who have none left.
+    fn answered(&mut self, answered: impl Fn(&(u64, Option<String>)) -> bool) {
+        for settling in &mut self.settling {
+            settling.open.retain(|question| !answered(question));
+        }
+        for settled in self.settling.extract_if(.., |it| it.open.is_empty()) {
+            // Nobody may be waiting any longer.
+            let _ = settled.done.send(());
+        }
+    }
+
+    async fn send(&mut self, session: Option<&str>, method: &str, params: Value) -> u64 {
+        self.next_id += 1;
+        let mut command = json!({"id": self.next_id, "method": method, "params": params});
+        if let Some(session) = session {
+            command["sessionId"] = session.into();
+        }
+        // A socket that is gone ends the loop at its next turn.
+        let _ = self.socket.send(Message::text(command.to_string())).await;
+        self.next_id
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Incoming {
+    id: Option<u64>,
+    #[serde(default)]
+    method: String,
+    #[serde(default)]
+    params: Value,
+    session_id: Option<String>,
+}
+
+/// The console entry that an event of the tools stands for, if it does.
+fn entry(origin: Origin, event: &str, params: &Value) -> Option<Entry> {
+    match event {
+        "Runtime.consoleAPICalled" => Some(Entry {
+            origin,
+            kind: Kind::Console,
+            level: text(&params["type"]),
+            text: params["args"].as_array()?.iter().map(argument).collect::<Vec<_>>().join(" "),
+            url: text(&params["stackTrace"]["callFrames"][0]["url"]),
+        }),
+        "Runtime.exceptionThrown" => {
+            let details = &params["exceptionDetails"];
+            let thrown = &details["exception"];
+            Some(Entry {
+                origin,
+                kind: Kind::Uncaught,
+                level: "error".to_owned(),
+                text: format!("{}: {}", text(&details["text"]), argument(thrown)),
+                url: text(&details["url"]),
+            })
+        }
+        "Log.entryAdded" => {
+            let entry = &params["entry"];
+            let kind = match entry["source"].as_str() {
+                Some("network") => Kind::Network,
+                _ => Kind::Browser,
+            };
+            Some(Entry {
+                origin,
+                kind,
+                level: text(&entry["level"]),
+                text: text(&entry["text"]),
+                url: text(&entry["url"]),
+            })
+        }
+        _ => None,
+    }
+}
+
+/// A logged value as a person would read it.
+fn argument(value: &Value) -> String {
+    match (&value["value"], value["description"].as_str()) {
+        (_, Some(description)) => description.to_owned(),
+        (Value::String(text), None) => text.clone(),
+        (other, None) => other.to_string(),
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,383 @@
+//! A visitor: one browser process with a profile of its own.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use dcdn_protocol::stats::{Totals, UrlStats};
+use dcdn_protocol::{ChunkIndex, ContentId, store};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use thirtyfour::WebDriver;
+
+use crate::PATIENCE;
+use crate::chromium::{self, Driver};
+use crate::console::{Console, Entry};
+
+const PROBE: &str = include_str!("probe.js");
+
+/// Which browser a visitor uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Engine {
+    /// Chromium, in its headless mode.
+    #[default]
+    Chromium,
+}
+
+/// How a visitor comes.
+#[derive(Clone, Debug, Default)]
+pub struct Arrival {
+    engine: Engine,
+    before: Vec<String>,
+    arguments: Vec<String>,
+}
+
+impl Arrival {
+    /// With another browser than the usual one.
+    #[must_use]
+    pub fn engine(mut self, engine: Engine) -> Self {
+        self.engine = engine;
+        self
+    }
+
+    /// With a script that runs in every page before the page's own.
+    #[must_use]
+    pub fn before(mut self, script: impl Into<String>) -> Self {
+        self.before.push(script.into());
+        self
+    }
+
+    /// With one more argument on the browser's command line.
+    #[must_use]
+    pub fn argument(mut self, argument: impl Into<String>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// Starts the browser.
+    ///
+    /// # Errors
+    /// If browser or driver are missing or do not start.
+    pub async fn arrive(self) -> Result<Visitor> {
+        let profile = tempfile::Builder::new().prefix("dcdn-visitor-").tempdir()?;
+        let Engine::Chromium = self.engine;
+        let driver = Driver::start().await?;
+        let wanted = chromium::capabilities(profile.path(), &self.arguments)?;
+        let browser = WebDriver::new(driver.url(), wanted).await.context("no browser started")?;
+        let tools = chromium::tools_url(profile.path())?;
+        let browser = Browser { session: Some(browser), driver, profile };
+        browser.session()?.set_script_timeout(PATIENCE).await?;
+        browser.session()?.set_page_load_timeout(PATIENCE).await?;
+        let console = Console::attach(&tools).await?;
+        for script in self.before {
+            let params = json!({"source": script});
+            let tools = browser.session()?.cdp();
+            tools.send_raw("Page.addScriptToEvaluateOnNewDocument", params).await?;
+        }
+        Ok(Visitor { browser, console })
+    }
+}
+
+/// A browser at work. Dropped, it is killed and its profile removed.
+pub struct Visitor {
+    browser: Browser,
+    console: Console,
+}
+
+/// The process, which goes when the value goes. Fields are dropped in this order.
+struct Browser {
+    session: Option<WebDriver>,
+    driver: Driver,
+    profile: TempDir,
+}
+
+impl Browser {
+    fn session(&self) -> Result<&WebDriver> {
+        self.session.as_ref().context("this visitor has left")
+    }
+
+    fn kill(&mut self) {
+        self.driver.kill();
+        if let Some(session) = self.session.take() {
+            // Dropped as it is, it would ask the driver to end a browser that is gone.
+            let _ = session.leak();
+        }
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// What `dcdn.ready` resolves to.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Ready {
+    /// `p2p`, `cache` or `http`.
+    pub mode: String,
+    /// Why it is not `p2p`.
+    pub reason: Option<String>,
+}
+
+/// What `dcdn.stats()` resolves to.
+#[derive(Clone, Debug, Deserialize)]
+pub struct PageStats {
+    /// By resource.
+    pub urls: Vec<UrlStats>,
+    /// Sums.
+    pub totals: Totals,
+    /// Open connections.
+    pub peers: u32,
+}
+
+/// What `fetch` delivers.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Fetched {
+    /// HTTP status.
+    pub status: u16,
+    /// `Content-Type`.
+    #[serde(rename = "type")]
+    pub mime: Option<String>,
+    /// Bytes.
+    pub length: u64,
+    /// SHA-256 of the bytes, in hexadecimal.
+    pub sha256: String,
+}
+
+/// What an `<img>` shows.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Shown {
+    /// `naturalWidth`.
+    pub width: u32,
+    /// `naturalHeight`.
+    pub height: u32,
+    /// Hash of the drawn pixels.
+    pub pixels: u32,
+}
+
+/// What a `<video>` played: its beginning, its middle and its end.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Played {
+    /// `videoWidth`.
+    pub width: u32,
+    /// `videoHeight`.
+    pub height: u32,
+    /// Seconds.
+    pub duration: f64,
+}
+
+impl Visitor {
+    /// One with the usual browser.
+    ///
+    /// # Errors
+    /// As [`Arrival::arrive`].
+    pub async fn arrive() -> Result<Self> {
+        Arrival::default().arrive().await
+    }
+
+    /// Opens a page and waits for its `load` event.
+    ///
+    /// # Errors
+    /// If there is no such page.
+    pub async fn open(&self, url: &str) -> Result<()> {
+        self.browser.session()?.goto(url).await.with_context(|| format!("opening {url}"))
+    }
+
+    /// Reloads the page and waits for its `load` event.
+    ///
+    /// # Errors
+    /// If the page is gone.
+    pub async fn reload(&self) -> Result<()> {
+        self.browser.session()?.refresh().await.context("reloading")
+    }
+
+    /// The folder with the browser's profile.
+    pub fn profile(&self) -> &Path {
+        self.browser.profile.path()
+    }
+
+    /// Opens `page`, which has the script tag, and waits until it is served through
+    /// the worker: so is every page of the site from then on.
+    ///
+    /// # Errors
+    /// If DCDN does not come up.
+    pub async fn install(&self, page: &str) -> Result<Ready> {
+        self.open(page).await?;
+        let ready = self.ready().await?;
+        let controlled: bool =
+            self.eval("Boolean(navigator.serviceWorker?.controller)", &[]).await?;
+        ensure!(controlled, "the page is not served through the worker: {ready:?}");
+        Ok(ready)
+    }
+
+    /// Waits for `dcdn.ready`.
+    ///
+    /// # Errors
+    /// If the page has no DCDN.
+    pub async fn ready(&self) -> Result<Ready> {
+        self.run("await until('window.dcdn', () => window.dcdn); return dcdn.ready;", &[]).await
+    }
+
+    /// `dcdn.stats()`.
+    ///
+    /// # Errors
+    /// If the page has no DCDN.
+    pub async fn stats(&self) -> Result<PageStats> {
+        self.eval("dcdn.stats()", &[]).await
+    }
+
+    /// The statistics of one resource, once all of its bytes are accounted for.
+    ///
+    /// # Errors
+    /// If that does not happen.
+    pub async fn accounted(&self, url: &str) -> Result<UrlStats> {
+        self.eval("accounted(args[0])", &[json!(url)]).await
+    }
+
+    /// Fetches a URL in the page.
+    ///
+    /// # Errors
+    /// If the fetch fails.
+    pub async fn fetched(&self, url: &str) -> Result<Fetched> {
+        self.eval("fetched(args[0])", &[json!(url)]).await
+    }
+
+    /// What the first element that `selector` finds, an `<img>`, shows once it is loaded.
+    ///
+    /// # Errors
+    /// If it does not load or decode.
+    pub async fn shown(&self, selector: &str) -> Result<Shown> {
+        self.eval("shown(document.querySelector(args[0]))", &[json!(selector)]).await
+    }
+
+    /// Plays the first element that `selector` finds, a `<video>`.
+    ///
+    /// # Errors
+    /// If it does not play.
+    pub async fn played(&self, selector: &str) -> Result<Played> {
+        self.eval("played(document.querySelector(args[0]))", &[json!(selector)]).await
+    }
+
+    /// The value of a JavaScript expression, a promise's once it is resolved. Sees what
+    /// `probe.js` defines, and the arguments as `args`.
+    ///
+    /// # Errors
+    /// If it throws, or its value is not a `T`.
+    pub async fn eval<T: DeserializeOwned>(&self, expression: &str, args: &[Value]) -> Result<T> {
+        self.run(&format!("return {expression};"), args).await
+    }
+
+    /// As [`Visitor::eval`], for the statements of an async function.
+    ///
+    /// # Errors
+    /// As [`Visitor::eval`].
+    pub async fn run<T: DeserializeOwned>(&self, statements: &str, args: &[Value]) -> Result<T> {
+        let chunks = store::chunk_path(ContentId([0; 32]), ChunkIndex(0));
+        let (chunks, _) = chunks.split_at(chunks.find('0').context("a path without an id")?);
+        let script = format!(
+            "const done = arguments[arguments.length - 1], args = arguments[0];\n\
+             const STORE = {store}, CHUNKS = {chunks};\n{PROBE}\n\
+             (async () => {{ {statements} }})().then(\n\
+               (value) => done({{ value: value ?? null }}),\n\
+               (error) => done({{ error: String(error?.stack ?? error) }}));",
+            store = json!(store::CACHE),
+            chunks = json!(chunks),
+        );
+        let answer = self.browser.session()?.execute_async(script, vec![json!(args)]).await;
+        match answer.with_context(|| format!("running {statements}"))?.convert()? {
+            Answer::Value(value) => serde_json::from_value(value).context("not what was expected"),
+            Answer::Error(error) => {
+                let console = self.console().await.unwrap_or_default();
+                let console = console.iter().map(Entry::to_string).collect::<Vec<_>>().join("\n");
+                bail!("{statements}\n{error}\nConsole:\n{console}")
+            }
+        }
+    }
+
+    /// SHA-256, in hexadecimal, of each chunk in the browser's store, by its path.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn stored_chunks(&self) -> Result<BTreeMap<String, String>> {
+        self.eval("storedChunks()", &[]).await
+    }
+
+    /// Waits until all the chunks at these paths are in the browser's store.
+    ///
+    /// # Errors
+    /// If they do not come.
+    pub async fn stored(&self, paths: &[String]) -> Result<()> {
+        self.run("await stored(args[0])", &[json!(paths)]).await
+    }
+
+    /// Makes every byte of every stored chunk another one, behind DCDN's back.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub async fn corrupt_store(&self) -> Result<()> {
+        self.run("await corruptStore()", &[]).await
+    }
+
+    /// Everything on the consoles of pages and workers so far.
+    ///
+    /// # Errors
+    /// If the browser is gone.
+    pub async fn console(&self) -> Result<Vec<Entry>> {
+        self.console.entries().await
+    }
+
+    /// Fails if there is an error on any console: somebody's own, or a request of a
+    /// page or worker that the browser reports.
+    ///
+    /// # Errors
+    /// With the errors.
+    pub async fn expect_clean_console(&self) -> Result<()> {
+        let errors: Vec<String> =
+            self.console().await?.iter().filter(|it| it.is_error()).map(Entry::to_string).collect();
+        ensure!(errors.is_empty(), "errors on the console:\n{}", errors.join("\n"));
+        Ok(())
+    }
+
+    /// Stops the service worker, as browsers do with an idle one.
+    ///
+    /// # Errors
+    /// If the browser refuses.
+    pub async fn stop_worker(&self) -> Result<()> {
+        let tools = self.browser.session()?.cdp();
+        tools.send_raw("ServiceWorker.enable", json!({})).await?;
+        tools.send_raw("ServiceWorker.stopAllWorkers", json!({})).await?;
+        Ok(())
+    }
+
+    /// Writes a PNG of what the window shows.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub async fn screenshot(&self, path: &Path) -> Result<()> {
+        Ok(self.browser.session()?.screenshot(path).await?)
+    }
+
+    /// Leaves as a person does who closes the window: pages hear of it.
+    ///
+    /// # Errors
+    /// If the browser does not end.
+    pub async fn close(mut self) -> Result<()> {
+        let session = self.browser.session.take().context("closed twice")?;
+        Ok(session.quit().await?)
+    }
+
+    /// Leaves as in a power cut: the processes end at once, and nobody hears of it.
+    pub fn kill(&mut self) {
+        self.browser.kill();
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Answer {
+    Value(Value),
+    Error(String),
+}

@@ -1,0 +1,50 @@
+//! A peer that goes without a word.
+
+use anyhow::Result;
+use dcdn_tests::media::insert_image;
+use dcdn_tests::site::{EMPTY_PAGE, IMAGE, PAGE};
+use dcdn_tests::{Media, Server, Site, Visitor};
+use serde::Deserialize;
+
+/// What the page knew when the first chunk from a peer came.
+#[derive(Debug, Deserialize)]
+struct FirstChunk {
+    loaded: u64,
+    total: u64,
+    complete: bool,
+}
+
+#[tokio::test]
+async fn an_image_completes_when_the_only_peer_is_killed_in_mid_transfer() -> Result<()> {
+    let site = Site::new()?;
+    // Slow enough that the transfer is still on its way when its first chunk is seen.
+    let options = ["--stun", "none", "--upload-limit", "300000"];
+    let server = Server::start(site.root(), &options).await?;
+    let (mut first, second) = tokio::try_join!(Visitor::arrive(), Visitor::arrive())?;
+    let media = Media::over_plain_http(&first, &server, &site).await?;
+    first.install(&server.url(EMPTY_PAGE)).await?;
+    first.open(&server.url(PAGE)).await?;
+    media.expect_on(&first).await?;
+    first.stored(&site.chunks(IMAGE)?.into_keys().collect::<Vec<_>>()).await?;
+    second.install(&server.url(EMPTY_PAGE)).await?;
+    let listen = "window.progress = []; dcdn.on('progress', (it) => progress.push(it));";
+    second.run::<()>(listen, &[]).await?;
+
+    insert_image(&second).await?;
+    let wait = "
+        const isP2p = ({ source }) => source === 'p2p';
+        const { loaded, total } =
+            await until('a chunk from a peer', () => progress.find(isP2p));
+        return { loaded, total, complete: document.querySelector('#image').complete };";
+    let seen: FirstChunk = second.run(wait, &[]).await?;
+    first.kill();
+
+    assert!(!seen.complete && seen.loaded < seen.total, "killed too late: {seen:?}");
+    media.expect_image(&second).await?;
+    let stats = second.accounted(IMAGE).await?;
+    assert!(stats.bytes_p2p > 0, "nothing came from the peer: {stats:?}");
+    assert!(stats.bytes_http > 0, "nothing came from the origin: {stats:?}");
+    assert_eq!(stats.bytes_p2p + stats.bytes_http, site.length(IMAGE)?, "{stats:?}");
+    second.expect_clean_console().await?;
+    second.close().await
+}

@@ -1,0 +1,18 @@
+//! What a site's visitors see, a behaviour in each file. `cargo xtask test` runs them;
+//! by hand: `cargo xtask build`, then `cargo test -p dcdn-tests`.
+
+#![allow(clippy::unwrap_used)]
+
+mod demo;
+mod first_visitor;
+mod harness;
+mod lost_peer;
+mod lying_peer;
+mod missing;
+mod no_coordination;
+mod offline;
+mod plain_http;
+mod second_visitor;
+
+/// Options of every server here: browsers on this machine need no help to find each other.
+const SERVER: &[&str] = &["--stun", "none"];

@@ -1,0 +1,39 @@
+//! A site whose coordination cannot be reached, each way in which that happens.
+
+use anyhow::Result;
+use dcdn_tests::site::{EMPTY_PAGE, PAGE};
+use dcdn_tests::{Fault, FaultProxy, Media, Server, Site, Visitor};
+
+use crate::SERVER;
+
+#[tokio::test]
+async fn the_page_is_as_without_dcdn_when_coordination_answers_503() -> Result<()> {
+    the_page_is_as_without_dcdn(Fault::Unavailable).await
+}
+
+#[tokio::test]
+async fn the_page_is_as_without_dcdn_when_coordination_resets_connections() -> Result<()> {
+    the_page_is_as_without_dcdn(Fault::Reset).await
+}
+
+#[tokio::test]
+async fn the_page_is_as_without_dcdn_when_coordination_never_answers() -> Result<()> {
+    the_page_is_as_without_dcdn(Fault::Silence).await
+}
+
+async fn the_page_is_as_without_dcdn(fault: Fault) -> Result<()> {
+    let site = Site::new()?;
+    let server = Server::start(site.root(), SERVER).await?;
+    let paths = &["/dcdn/manifest", "/dcdn/ws"];
+    let proxy = FaultProxy::start(server.address(), paths, fault).await?;
+    let visitor = Visitor::arrive().await?;
+    let media = Media::over_plain_http(&visitor, &server, &site).await?;
+
+    visitor.install(&proxy.url(EMPTY_PAGE)).await?;
+    visitor.open(&proxy.url(PAGE)).await?;
+
+    media.expect_on(&visitor).await?;
+    assert_eq!(visitor.stats().await?.totals.bytes_p2p, 0);
+    visitor.expect_clean_console().await?;
+    visitor.close().await
+}

@@ -1,0 +1,35 @@
+//! A returning visitor whose site cannot be reached.
+
+use anyhow::Result;
+use dcdn_tests::site::{EMPTY_PAGE, IMAGE, PAGE, VIDEO};
+use dcdn_tests::{Media, Server, Site, Visitor};
+
+use crate::SERVER;
+
+#[tokio::test]
+async fn with_the_origin_stopped_page_image_and_video_come_from_the_cache() -> Result<()> {
+    let site = Site::new()?;
+    let mut server = Server::start(site.root(), SERVER).await?;
+    let visitor = Visitor::arrive().await?;
+    let media = Media::over_plain_http(&visitor, &server, &site).await?;
+    visitor.install(&server.url(EMPTY_PAGE)).await?;
+    visitor.open(&server.url(PAGE)).await?;
+    media.expect_on(&visitor).await?;
+    for url in [IMAGE, VIDEO] {
+        visitor.stored(&site.chunks(url)?.into_keys().collect::<Vec<_>>()).await?;
+    }
+
+    server.stop().await?;
+    visitor.reload().await?;
+    let ready = visitor.ready().await?;
+
+    assert_ne!(ready.mode, "http", "{ready:?}");
+    media.expect_on(&visitor).await?;
+    for url in [IMAGE, VIDEO] {
+        let stats = visitor.accounted(url).await?;
+        assert_eq!((stats.bytes_http, stats.bytes_p2p), (0, 0), "{stats:?}");
+        assert_eq!(stats.bytes_cache, site.length(url)?, "{stats:?}");
+    }
+    visitor.expect_clean_console().await?;
+    visitor.close().await
+}

@@ -1,0 +1,35 @@
+//! `cargo xtask bench`: measurements in real browsers.
+
+use anyhow::Result;
+use xshell::cmd;
+
+use crate::workspace::Workspace;
+use crate::{build, tools};
+
+/// What can be measured.
+#[derive(clap::Subcommand)]
+pub enum Measurement {
+    /// Time to first and last byte of a 3.2 MB image, per policy (thesis section 4.2)
+    Trials {
+        /// Options of the measurement; `-- --help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
+}
+
+/// Builds everything and measures; the result goes to standard output.
+pub fn run(workspace: &Workspace, measurement: &Measurement) -> Result<()> {
+    let Measurement::Trials { options } = measurement;
+    let server = build::run(workspace, build::Options::default())?;
+    let browser = tools::ensure_browser(workspace)?;
+    let driver = tools::ensure_driver(workspace)?;
+    let sh = &workspace.shell;
+    // What is measured is the browsers' and the server's work, not that of this program.
+    let bench = cmd!(sh, "cargo run --quiet --package dcdn-bench -- {options...}");
+    let bench = bench
+        .env("DCDN_SERVER", server)
+        .env("CHROMIUM", browser.program)
+        .env("CHROMEDRIVER", driver)
+        .env("RUST_LOG", "warn");
+    Ok(bench.run()?)
+}

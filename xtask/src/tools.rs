@@ -1,0 +1,159 @@
+//! The programs that xtask needs, found or installed.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use xshell::cmd;
+
+use crate::report::{heading, note};
+use crate::workspace::Workspace;
+
+/// The compilation target of everything that runs in a browser.
+pub const WASM: &str = "wasm32-unknown-unknown";
+
+/// Makes sure that rustc can compile for the browser.
+pub fn ensure_wasm_target(workspace: &Workspace) -> Result<()> {
+    let sh = &workspace.shell;
+    let sysroot = cmd!(sh, "rustc --print sysroot").quiet().read()?;
+    if Path::new(&sysroot).join("lib/rustlib").join(WASM).is_dir() {
+        return Ok(());
+    }
+    heading(format_args!("Adding the target {WASM} (about 10 s)"));
+    cmd!(sh, "rustup target add {WASM}").run().with_context(|| {
+        format!("rustc has no target {WASM}; without rustup, install your distribution's package of Rust's wasm32 standard library")
+    })
+}
+
+/// Makes sure that a component of the Rust toolchain is there.
+pub fn ensure_component(workspace: &Workspace, component: &str, probe: &str) -> Result<()> {
+    let sh = &workspace.shell;
+    if cmd!(sh, "cargo {probe} --version").quiet().ignore_stdout().ignore_stderr().run().is_ok() {
+        return Ok(());
+    }
+    heading(format_args!("Adding the Rust component {component} (about 10 s)"));
+    cmd!(sh, "rustup component add {component}").run()?;
+    Ok(())
+}
+
+/// The folder with `wasm-bindgen` and `wasm-bindgen-test-runner` of the version in
+/// Cargo.lock: glue and wasm of different versions do not fit together.
+pub fn ensure_wasm_bindgen(workspace: &Workspace) -> Result<PathBuf> {
+    let version = workspace.locked_version("wasm-bindgen")?;
+    let own = workspace.tools().join("bin");
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut places = env::split_paths(&path).chain([own.clone()]);
+    if let Some(found) = places.find(|place| holds_wasm_bindgen(workspace, place, &version)) {
+        return Ok(found);
+    }
+    heading(format_args!(
+        "Installing wasm-bindgen {version} into target/tools (1 to 3 minutes, once)"
+    ));
+    let sh = &workspace.shell;
+    let root = workspace.tools();
+    cmd!(sh, "cargo install wasm-bindgen-cli --version ={version} --root {root}")
+        .run()
+        .with_context(|| {
+            format!("to install it yourself: cargo install wasm-bindgen-cli --version {version}")
+        })?;
+    Ok(own)
+}
+
+/// A Chromium, and how it must be started here.
+pub struct Browser {
+    pub program: PathBuf,
+    /// Chromium's sandbox refuses to run as root.
+    pub as_root: bool,
+}
+
+/// Finds Chromium or a relative of it; installs it where that is safe.
+pub fn ensure_browser(workspace: &Workspace) -> Result<Browser> {
+    let program = ensure_program(workspace, &CHROMIUM)?;
+    Ok(Browser { program, as_root: is_root(workspace) })
+}
+
+/// Finds chromedriver; installs it where that is safe.
+pub fn ensure_driver(workspace: &Workspace) -> Result<PathBuf> {
+    ensure_program(workspace, &CHROMEDRIVER)
+}
+
+/// A program that is not Rust's.
+struct Program {
+    /// Names it outright.
+    variable: &'static str,
+    /// Names that it goes by.
+    names: &'static [&'static str],
+    debian: &'static str,
+    homebrew: &'static str,
+}
+
+const CHROMIUM: Program = Program {
+    variable: "CHROMIUM",
+    names: &[
+        "chromium",
+        "chromium-browser",
+        "google-chrome-stable",
+        "google-chrome",
+        "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    ],
+    debian: "chromium",
+    homebrew: "google-chrome",
+};
+
+const CHROMEDRIVER: Program = Program {
+    variable: "CHROMEDRIVER",
+    names: &["chromedriver"],
+    debian: "chromium-driver",
+    homebrew: "chromedriver",
+};
+
+fn ensure_program(workspace: &Workspace, program: &Program) -> Result<PathBuf> {
+    if let Some(found) = find(program) {
+        return Ok(found);
+    }
+    let Program { variable, names, debian, homebrew } = program;
+    let sh = &workspace.shell;
+    if !(is_root(workspace) && Path::new("/usr/bin/apt-get").is_file()) {
+        bail!(
+            "{} is missing. Install it (Debian and Ubuntu: sudo apt-get install {debian}; \
+             macOS: brew install --cask {homebrew}), or set {variable} to its path",
+            names[0]
+        );
+    }
+    heading(format_args!("Installing {debian} with apt (1 to 2 minutes, once)"));
+    let _silent = sh.push_env("DEBIAN_FRONTEND", "noninteractive");
+    cmd!(sh, "apt-get update").run()?;
+    cmd!(sh, "apt-get install --yes --no-install-recommends {debian}").run()?;
+    find(program).with_context(|| format!("apt has installed {debian}, but not {}", names[0]))
+}
+
+/// Asked of `id`: the standard library does not tell.
+fn is_root(workspace: &Workspace) -> bool {
+    cmd!(workspace.shell, "id -u").quiet().ignore_stderr().read().is_ok_and(|id| id == "0")
+}
+
+fn find(program: &Program) -> Option<PathBuf> {
+    if let Some(path) = env::var_os(program.variable) {
+        return Some(path.into());
+    }
+    let path = env::var_os("PATH")?;
+    let folders: Vec<PathBuf> = env::split_paths(&path).collect();
+    let at = |name: &&str| folders.iter().map(|it| it.join(name)).find(|it| it.is_file());
+    program.names.iter().find_map(at)
+}
+
+fn holds_wasm_bindgen(workspace: &Workspace, place: &Path, version: &str) -> bool {
+    ["wasm-bindgen", "wasm-bindgen-test-runner"].into_iter().all(|name| {
+        let program = place.join(name).with_extension(env::consts::EXE_EXTENSION);
+        if !program.is_file() {
+            return false;
+        }
+        let said = cmd!(workspace.shell, "{program} --version").quiet().ignore_stderr().read();
+        let matches =
+            said.as_ref().is_ok_and(|said| said.split_whitespace().any(|it| it == version));
+        if !matches {
+            note(format_args!("not using {}: it is not version {version}", program.display()));
+        }
+        matches
+    })
+}
