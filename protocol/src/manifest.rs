@@ -80,7 +80,8 @@ impl Manifest {
     /// # Errors
     /// If the header is over [`frame::MAX_HEADER`].
     pub fn encode(&self) -> Result<Vec<u8>, FrameError> {
-        let header = Header::Manifest(Fields {
+        let header = Header {
+            kind: Kind::Manifest,
             version: crate::VERSION,
             url: self.url.clone(),
             content: self.content,
@@ -89,7 +90,7 @@ impl Manifest {
             mime: self.mime.clone(),
             etag: self.etag.clone(),
             last_modified: self.last_modified.clone(),
-        });
+        };
         let body: Vec<u8> = self.hashes.iter().flat_map(|hash| hash.0).collect();
         frame::encode(&header, &body)
     }
@@ -100,7 +101,7 @@ impl Manifest {
     /// # Errors
     /// If the frame, the layout, the number of hashes or the content id is wrong.
     pub fn decode(bytes: &[u8]) -> Result<Self, ManifestError> {
-        let (Header::Manifest(fields), body) = frame::decode(bytes)?;
+        let (fields, body): (Header, _) = frame::decode(bytes)?;
         if fields.version != crate::VERSION {
             return Err(ManifestError::Version(fields.version));
         }
@@ -133,13 +134,9 @@ fn content_id(layout: Layout, hashes: &[ChunkHash]) -> ContentId {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase")]
-enum Header {
-    Manifest(Fields),
-}
-
-#[derive(Serialize, Deserialize)]
-struct Fields {
+struct Header {
+    #[serde(rename = "type")]
+    kind: Kind,
     version: u16,
     url: String,
     content: ContentId,
@@ -150,6 +147,12 @@ struct Fields {
     etag: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last_modified: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Kind {
+    Manifest,
 }
 
 /// A manifest that cannot be used.

@@ -91,15 +91,21 @@ function say(id, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** `reason` as a sentence. */
+function sentence(reason) {
+  if (!reason) return '';
+  return `${reason[0].toUpperCase()}${reason.slice(1)}${/[.!?]$/.test(reason) ? '' : '.'}`;
+}
+
 /** Lamp, headline and note, from what is known. */
 function describe({ mode, reason, controlled, online, peers, totals }) {
   const all = sum(totals);
   if (!online) return ['cache', 'Offline', 'No network. What this browser has seen before is still here.'];
   if (mode === 'starting') return ['starting', 'Worker starting', 'The pictures load as on any page meanwhile.'];
-  if (mode === 'http') return ['http', 'Plain HTTP', `${reason || 'DCDN is not active here.'} The page works as usual.`];
+  if (mode === 'http') return ['http', 'Plain HTTP', `${sentence(reason) || 'DCDN is not active here.'} The page works as usual.`];
   if (totals.bytes_p2p > 0) return ['p2p', `${percent(totals.bytes_p2p, all)} from visitors`, ''];
   if (!controlled) return ['starting', 'First visit', 'This first visit came from the server; reload to see peers.'];
-  if (mode === 'cache') return ['cache', 'Cache only', reason || 'No connections to other visitors.'];
+  if (mode === 'cache') return ['cache', 'Cache only', sentence(reason) || 'No connections to other visitors.'];
   if (all === 0) return ['starting', 'Ready', 'Nothing has been asked for yet.'];
   if (totals.bytes_cache === all) return ['cache', 'From your own cache', 'You have been here before; nothing had to be sent.'];
   if (peers > 0) return ['p2p', 'Connected', 'Visitors are here; nothing has come from them yet.'];

@@ -10,7 +10,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{Client, ExtendableMessageEvent, MessageEvent, MessagePort};
 
-use crate::content::Chunk;
+use crate::chunks::Chunk;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::js::{property, scope, warn};

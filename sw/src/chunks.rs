@@ -8,6 +8,14 @@ use vecmap::VecMap;
 /// Chunks of the origin that wait for the manifest at the most: 8 MiB.
 const MAX_UNVERIFIED: usize = 32;
 
+/// A whole chunk on its way in.
+pub struct Chunk {
+    /// Which.
+    pub index: ChunkIndex,
+    /// Its bytes.
+    pub bytes: Uint8Array,
+}
+
 /// Chunk buffers by index.
 #[derive(Debug, Default)]
 pub struct Chunks(VecMap<ChunkIndex, Buffer>);

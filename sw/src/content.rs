@@ -11,6 +11,7 @@ use gloo_timers::callback::Timeout;
 use js_sys::Uint8Array;
 use wasm_bindgen_futures::spawn_local;
 
+use crate::chunks::Chunk;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::js::{epoch_ms, sha256, warn};
@@ -25,14 +26,6 @@ const CATALOGUE_DELAY_MS: u32 = 300;
 /// How long a known content waits to hear that it is still current, in
 /// milliseconds, before it is served as it is.
 const REVALIDATION_MS: u32 = 3000;
-
-/// A chunk's bytes.
-pub struct Chunk {
-    /// Which.
-    pub index: ChunkIndex,
-    /// All of them, in JS memory.
-    pub bytes: Uint8Array,
-}
 
 impl Engine {
     /// Finds the manifest of a session's resource: the stored one if the server

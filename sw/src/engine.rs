@@ -17,7 +17,7 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{AbortController, AbortSignal, Response};
 
-use crate::content::Chunk;
+use crate::chunks::Chunk;
 use crate::error::Error;
 use crate::js::{now, seed};
 use crate::origin::{self, Answer};

@@ -13,6 +13,7 @@ mod no_coordination;
 mod offline;
 mod plain_http;
 mod second_visitor;
+mod stopped_worker;
 
 /// Options of every server here: browsers on this machine need no help to find each other.
 const SERVER: &[&str] = &["--stun", "none"];

@@ -38,8 +38,8 @@ enum Step {
     E2e,
 }
 
-/// Crates that run in a browser, or there too.
-const BROWSER_CRATES: [&str; 4] = ["dcdn-protocol", "dcdn-swarm", "dcdn-page-shim", "dcdn-sw"];
+/// Crates that run in a browser. Their tests do too.
+const BROWSER_CRATES: [&str; 2] = ["dcdn-page-shim", "dcdn-sw"];
 
 impl Step {
     const fn about(self) -> &'static str {
@@ -80,6 +80,7 @@ impl Step {
                 tools::ensure_component(workspace, "clippy", "clippy")?;
                 tools::ensure_wasm_target(workspace)?;
                 let packages = BROWSER_CRATES.iter().flat_map(|name| ["--package", name]);
+                // With them come protocol and swarm, whose own tests are the host's.
                 perform(&cmd!(
                     sh,
                     "cargo clippy {packages...} --target {WASM} --all-targets -- -D warnings"
@@ -143,7 +144,7 @@ fn wasm_test(workspace: &Workspace) -> Result<()> {
     tools::ensure_browser(workspace)?;
     let driver = tools::ensure_driver(workspace)?;
     let sh = &workspace.shell;
-    for package in ["dcdn-page-shim", "dcdn-sw"] {
+    for package in BROWSER_CRATES {
         let tests = cmd!(sh, "cargo test --package {package} --target {WASM}");
         let tests = tests
             .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", &runner)
