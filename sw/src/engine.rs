@@ -188,8 +188,11 @@ impl Engine {
         let Some(session) = state.sessions.get_mut(&id) else { return };
         session.timer = session.download.poll_timeout().map(|at| {
             let wait = u32::try_from((at - now()).as_millis()).unwrap_or(u32::MAX);
-            // A timer may fire a fraction of a millisecond early.
-            Timeout::new(wait.saturating_add(1), move || engine.feed(id, Input::Tick))
+            // A timer may fire a fraction of a millisecond early. What it does drops
+            // the timer, so that comes after its callback.
+            Timeout::new(wait.saturating_add(1), move || {
+                spawn_local(async move { engine.feed(id, Input::Tick) });
+            })
         });
     }
 
@@ -391,8 +394,15 @@ impl Engine {
         let Some(session) = state.sessions.get_mut(&id) else { return };
         if session.readers.is_empty() {
             session.linger = Some(Timeout::new(LINGER_MS, move || {
-                engine.remove_session(id);
+                spawn_local(async move { engine.end_if_unread(id) });
             }));
+        }
+    }
+
+    fn end_if_unread(&self, id: SessionId) {
+        let unread = self.state().sessions.get(&id).is_some_and(|it| it.readers.is_empty());
+        if unread {
+            self.remove_session(id);
         }
     }
 
