@@ -11,7 +11,7 @@ use dcdn_swarm::{Input, ReaderId};
 use futures::channel::oneshot;
 use futures::{FutureExt, Stream};
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::spawn_local;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{FetchEvent, Request, Response};
 
 use crate::answer::answer;
@@ -191,15 +191,18 @@ impl Engine {
             self.feed(id, Input::Expecting { peers: 0 });
             return;
         }
-        if !self.state().pages.await_greeting(&call.client) {
+        if !self.state().pages.wait_for(&call.client) {
             return;
         }
         let (engine, client, page) = (Rc::clone(self), call.client.clone(), call.page.clone());
         spawn_local(async move {
             gloo_timers::future::TimeoutFuture::new(GREETING_MS).await;
+            // A page that has been left meanwhile had no time to say anything.
+            let is_there = exists(&client).await;
             let news = {
                 let state = &mut *engine.state();
-                state.pages.get(&client).is_none() && state.site.page_is_silent(&page)
+                let in_vain = state.pages.waited_in_vain(&client);
+                in_vain && is_there && state.site.page_is_silent(&page)
             };
             if news {
                 engine.save_site();
@@ -362,6 +365,12 @@ impl Call {
             media: matches!(destination.as_str(), "video" | "audio"),
         })
     }
+}
+
+/// Whether a page is still open.
+async fn exists(client: &str) -> bool {
+    let found = JsFuture::from(scope().clients().get(client)).await;
+    found.is_ok_and(|client| !client.is_undefined())
 }
 
 /// Path and query of a request to our own origin without credentials in its URL.

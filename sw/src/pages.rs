@@ -79,6 +79,7 @@ impl Pages {
     /// with its old one.
     pub fn insert(&mut self, client: &str, page: Page) -> Vec<Link> {
         let gone = self.remove(client);
+        self.awaited.remove(client);
         self.pages.insert(client.to_owned(), page);
         gone
     }
@@ -121,9 +122,14 @@ impl Pages {
         self.tallies.entry(client.to_owned()).or_default()
     }
 
-    /// Whether `client` is now waited for to say hello, and was not before.
-    pub fn await_greeting(&mut self, client: &str) -> bool {
+    /// `client` is waited for to hand over a port. Returns whether it was not before.
+    pub fn wait_for(&mut self, client: &str) -> bool {
         self.awaited.insert(client.to_owned())
+    }
+
+    /// The wait for `client` is over. Returns whether it was in vain.
+    pub fn waited_in_vain(&mut self, client: &str) -> bool {
+        self.awaited.remove(client)
     }
 
     /// A connection of `client` has opened.
