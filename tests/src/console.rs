@@ -77,7 +77,15 @@ impl fmt::Display for Entry {
 /// A connection to a browser's tools that keeps what is logged.
 pub struct Console {
     entries: Arc<Mutex<Vec<Entry>>>,
-    settle: mpsc::UnboundedSender<oneshot::Sender<()>>,
+    orders: mpsc::UnboundedSender<Order>,
+}
+
+/// What the task behind a [`Console`] is told.
+enum Order {
+    /// Say when everybody has answered a question.
+    Settle(oneshot::Sender<()>),
+    /// The workers have been stopped: those that start again are heard of.
+    WorkersStopped,
 }
 
 impl Console {
@@ -87,7 +95,7 @@ impl Console {
             .await
             .context("the browser's tools cannot be reached")?;
         let entries = Arc::default();
-        let (settle, settles) = mpsc::unbounded_channel();
+        let (orders, incoming) = mpsc::unbounded_channel();
         let listener = Listener {
             socket,
             entries: Arc::clone(&entries),
@@ -95,8 +103,8 @@ impl Console {
             settling: Vec::new(),
             next_id: 0,
         };
-        tokio::spawn(listener.run(settles));
-        let console = Self { entries, settle };
+        tokio::spawn(listener.run(incoming));
+        let console = Self { entries, orders };
         console.settle().await?;
         Ok(console)
     }
@@ -112,11 +120,17 @@ impl Console {
         lock(&self.entries).clone()
     }
 
-    /// Waits until each page and worker has answered a question: everything that it
+    /// The workers have been stopped, so they answer nothing until they start again.
+    pub fn workers_stopped(&self) {
+        // If the browser has hung up there is nobody to wait for either.
+        let _ = self.orders.send(Order::WorkersStopped);
+    }
+
+    /// Waits until each page and running worker has answered a question: everything that it
     /// logged before that has arrived then.
     async fn settle(&self) -> Result<()> {
         let (done, settled) = oneshot::channel();
-        self.settle.send(done).ok().context("the browser's tools have hung up")?;
+        self.orders.send(Order::Settle(done)).ok().context("the browser's tools have hung up")?;
         timeout(PATIENCE, settled)
             .await
             .context("a page or worker does not answer the browser's tools")?
@@ -129,9 +143,16 @@ struct Listener {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     entries: Arc<Mutex<Vec<Entry>>>,
     /// Attached pages and workers by the id of the session with them.
-    targets: HashMap<String, Origin>,
+    targets: HashMap<String, Target>,
     settling: Vec<Settling>,
     next_id: u64,
+}
+
+/// A page or a worker.
+struct Target {
+    origin: Origin,
+    /// A stopped worker, of which nothing has been heard since.
+    asleep: bool,
 }
 
 /// Somebody who waits for the answers to these questions: id of the question, session.
@@ -141,7 +162,7 @@ struct Settling {
 }
 
 impl Listener {
-    async fn run(mut self, mut settles: mpsc::UnboundedReceiver<oneshot::Sender<()>>) {
+    async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
         let attach = json!({
             "autoAttach": true,
             "waitForDebuggerOnStart": false,
@@ -156,8 +177,9 @@ impl Listener {
                     Some(Ok(_)) => {}
                     Some(Err(_)) | None => return,
                 },
-                done = settles.recv() => match done {
-                    Some(done) => self.ask_everybody(done).await,
+                order = orders.recv() => match order {
+                    Some(Order::Settle(done)) => self.ask_everybody(done).await,
+                    Some(Order::WorkersStopped) => self.let_workers_sleep(),
                     None => return,
                 },
             }
@@ -167,7 +189,8 @@ impl Listener {
     async fn ask_everybody(&mut self, done: oneshot::Sender<()>) {
         // The browser itself first: it has then announced every page and worker.
         let mut open = vec![(self.send(None, "Browser.getVersion", json!({})).await, None)];
-        for session in self.targets.keys().cloned().collect::<Vec<_>>() {
+        let awake = self.targets.iter().filter(|(_, target)| !target.asleep);
+        for session in awake.map(|(session, _)| session.clone()).collect::<Vec<_>>() {
             let id =
                 self.send(Some(&session), "Runtime.evaluate", json!({"expression": "0"})).await;
             open.push((id, Some(session)));
@@ -175,8 +198,23 @@ impl Listener {
         self.settling.push(Settling { open, done });
     }
 
+    fn let_workers_sleep(&mut self) {
+        let mut asleep = Vec::new();
+        for (session, target) in &mut self.targets {
+            if target.origin == Origin::Worker {
+                target.asleep = true;
+                asleep.push(session.clone());
+            }
+        }
+        self.answered(|(_, asked)| asked.as_ref().is_some_and(|it| asleep.contains(it)));
+    }
+
     async fn hear(&mut self, text: &str) {
         let Ok(message) = serde_json::from_str::<Incoming>(text) else { return };
+        let speaker = message.session_id.as_ref().and_then(|it| self.targets.get_mut(it));
+        if let Some(target) = speaker {
+            target.asleep = false;
+        }
         if let Some(id) = message.id {
             return self.answered(|(open, _)| *open == id);
         }
@@ -189,7 +227,7 @@ impl Listener {
                 }
             }
             method => {
-                let origin = message.session_id.and_then(|it| self.targets.get(&it).copied());
+                let origin = message.session_id.and_then(|it| Some(self.targets.get(&it)?.origin));
                 let entry = origin.and_then(|origin| entry(origin, method, &message.params));
                 lock(&self.entries).extend(entry);
             }
@@ -202,7 +240,7 @@ impl Listener {
             Some("page" | "iframe") => Origin::Page,
             _ => Origin::Worker,
         };
-        self.targets.insert(session.to_owned(), origin);
+        self.targets.insert(session.to_owned(), Target { origin, asleep: false });
         // Both begin with what was logged before.
         self.send(Some(session), "Runtime.enable", json!({})).await;
         self.send(Some(session), "Log.enable", json!({})).await;

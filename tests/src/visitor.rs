@@ -349,6 +349,7 @@ impl Visitor {
         let tools = self.browser.session()?.cdp();
         tools.send_raw("ServiceWorker.enable", json!({})).await?;
         tools.send_raw("ServiceWorker.stopAllWorkers", json!({})).await?;
+        self.console.workers_stopped();
         Ok(())
     }
 
