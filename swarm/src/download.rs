@@ -192,6 +192,11 @@ impl Download {
             return;
         }
         self.layout = Some(layout);
+        // Peers are not worth waiting for when less than a chunk is left to them.
+        let left = layout.length().saturating_sub(self.head.end);
+        if !self.head.is_empty() && left < u64::from(layout.chunk_size()) {
+            self.head.end = self.head.end.max(layout.length());
+        }
         // The head was asked for without knowing where the content ends.
         self.active.retain(|chunk, _| chunk.0 < layout.chunk_count());
     }

@@ -74,8 +74,21 @@ fn head_start_takes_the_rest_from_peers() {
     world.run();
 
     assert_eq!(world.unfinished_readers(), 0);
+    assert_eq!(world.from_origin, [0]);
+    assert_eq!(world.from_peers.len(), 12);
+}
+
+#[test]
+fn head_start_does_not_wait_for_peers_with_a_short_tail() {
+    let mut world = World::new(PolicyName::HeadStart, HEAD_BYTES + 20_000, 1);
+    world.manifest_after(30);
+    world.after(40, Input::Expecting { peers: 1 });
+    world.peer(300, 1, Character::Honest, all());
+    world.open(1, world.whole());
+    world.run();
+
     assert_eq!(world.from_origin, [0, 1]);
-    assert_eq!(world.from_peers.len(), 11);
+    assert!(world.from_peers.is_empty());
 }
 
 #[test]
