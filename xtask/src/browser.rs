@@ -8,6 +8,7 @@ use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
@@ -20,6 +21,9 @@ use crate::server::{apart, end};
 
 /// Shared with the end-to-end tests.
 const ARGUMENTS: &str = include_str!("../../tests/chromium.args");
+
+/// How often a profile's removal is tried.
+const REMOVALS: u32 = 20;
 
 /// Makes a page of the demo hold all of its content; resolves to a [`Holding`].
 const HOLD: &str = include_str!("hold.js");
@@ -96,6 +100,13 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         end(&mut self.process);
+        // The browser's helpers end when they see it gone, and write until then.
+        for _ in 0..REMOVALS {
+            if fs::remove_dir_all(self.profile.path()).is_ok() {
+                return;
+            }
+            thread::sleep(POLL);
+        }
     }
 }
 
