@@ -7,6 +7,7 @@ use dcdn_protocol::message::shim::ToShim;
 use dcdn_protocol::stats::Source;
 use dcdn_protocol::{ChunkHash, ChunkIndex, ContentId};
 use dcdn_swarm::{Input, Link};
+use futures::channel::oneshot;
 use gloo_timers::callback::Timeout;
 use js_sys::Uint8Array;
 use wasm_bindgen_futures::spawn_local;
@@ -26,6 +27,9 @@ const CATALOGUE_DELAY_MS: u32 = 300;
 /// How long a known content waits to hear that it is still current, in
 /// milliseconds, before it is served as it is.
 const REVALIDATION_MS: u32 = 3000;
+
+/// How long a manifest waits for the origin's headers, in milliseconds.
+const ORIGIN_PATIENCE_MS: u32 = 1000;
 
 impl Engine {
     /// Finds the manifest of a session's resource: the stored one if the server
@@ -51,6 +55,7 @@ impl Engine {
             Some(_) => within(REVALIDATION_MS, asked).await,
             None => asked.await,
         };
+        self.hear_origin_first(id).await;
         match (answer, stored) {
             (Ok(Described::Manifest(known)), _) => self.adopt(id, known, true),
             (Ok(Described::Unchanged), Some(known)) => self.adopt(id, known, false),
@@ -62,6 +67,25 @@ impl Engine {
             (Err(_), Some(known)) => self.adopt(id, known, false),
             (Ok(Described::Unchanged) | Err(_), None) => self.do_without_manifest(id),
         }
+    }
+
+    /// Waits for the origin's own word on what the content is, if it has been asked
+    /// and does not take long. It is the truth, and a response that has begun with
+    /// a manifest of another version could only end in an error.
+    async fn hear_origin_first(&self, id: SessionId) {
+        let described = {
+            let mut state = self.state();
+            let Some(session) = state.sessions.get_mut(&id) else { return };
+            if session.meta.is_some() || session.origin.is_empty() {
+                return;
+            }
+            let (described, waiting) = oneshot::channel();
+            session.waiting.push(described);
+            waiting
+        };
+        let heard = async { described.await.map_err(|_| Error::Unavailable) };
+        // However it ends, what the session knows by then decides.
+        let _ = within(ORIGIN_PATIENCE_MS, heard).await;
     }
 
     /// Puts a manifest in force, unless what the origin has said so far is of
@@ -336,7 +360,7 @@ async fn is_right(bytes: &Uint8Array, hash: Option<ChunkHash>) -> bool {
 
 /// What `future` gives, or [`Error::Unavailable`] after `ms`.
 async fn within<T>(ms: u32, future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let (late, timed_out) = futures::channel::oneshot::channel::<()>();
+    let (late, timed_out) = oneshot::channel::<()>();
     let _timer = Timeout::new(ms, move || {
         let _ = late.send(());
     });

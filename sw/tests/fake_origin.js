@@ -10,6 +10,10 @@
     put: (url, bytes, etag, manifest) => files.set(url, { bytes, etag, manifest }),
     changeAfter: (url, requests, bytes, etag) => Object.assign(files.get(url), { left: requests, next: { bytes, etag } }),
     redirectAway: (url) => Object.assign(files.get(url), { redirects: true }),
+    manifestFirst: (url) => {
+      const file = files.get(url);
+      file.described = new Promise((resolve) => (file.describe = () => setTimeout(resolve, 50)));
+    },
     setDown: (value) => (down = value),
     log: () => log.splice(0),
   };
@@ -26,12 +30,14 @@
         const refusal = { error: { code: "not_found", message: "no such file" } };
         return new Response(JSON.stringify(refusal), { headers: { "Content-Type": "application/json" } });
       }
+      file.describe?.();
       const etag = `"${file.manifest.id}"`;
       if (request.headers.get("If-None-Match") === etag) return new Response(null, { status: 304 });
       return new Response(file.manifest.frame, { headers: { ETag: etag } });
     }
     const file = files.get(path);
     if (!file) return new Response("not here", { status: 404 });
+    await file.described;
     // To another origin: a request in same-origin mode fails.
     if (file.redirects && request.mode === "same-origin") throw new TypeError("Failed to fetch");
     if (file.next && file.left-- <= 0) Object.assign(file, file.next, { next: undefined });

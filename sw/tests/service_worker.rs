@@ -302,6 +302,22 @@ async fn a_manifest_of_other_bytes_does_not_spoil_what_the_origin_sends() {
     assert!(nothing_stored(&lie).await);
 }
 
+#[wasm_bindgen_test]
+async fn a_manifest_of_an_older_version_that_comes_first_does_not_stop_the_present_one() {
+    let (origin, image) = (Origin::new(), bytes(13, IMAGE));
+    let old = manifest("/updated.jpg", &bytes(14, IMAGE + 7), "\"v0\"");
+    let arguments = ["/updated.jpg".into(), Uint8Array::from(&image[..]).into()];
+    origin.call("put", &[&arguments[..], &["\"v1\"".into(), described(&old)]].concat());
+    origin.call("manifestFirst", &["/updated.jpg".into()]);
+    let worker = Worker::start().await;
+
+    let response = respond(&worker, "/updated.jpg", None).await;
+
+    assert_eq!(header(&response, "Content-Length").as_deref(), Some("3200000"));
+    assert!(body(&response).await.unwrap() == image);
+    assert!(nothing_stored(&old).await);
+}
+
 fn described(manifest: &Manifest) -> JsValue {
     let described = Object::new();
     let frame = Uint8Array::from(&manifest.encode().unwrap()[..]);
