@@ -112,7 +112,7 @@ async function start() {
   const problem = await loading;
   if (problem) throw new Obstacle(problem);
   await within(WELCOME_TIMEOUT, firstWelcome, 'the service worker does not answer');
-  if (status.mode !== 'http') nameParts();
+  if (status.mode !== 'http') nameParts(!controller);
   return status;
 }
 
@@ -120,7 +120,7 @@ async function start() {
  * Tells the worker what this page consists of besides its media, so that a site that wants its
  * pages offline has them whole.
  */
-async function nameParts() {
+async function nameParts(isNew) {
   if (document.readyState !== 'complete') {
     await new Promise((resolve) => window.addEventListener('load', resolve, { once: true }));
   }
@@ -128,7 +128,8 @@ async function nameParts() {
     name.startsWith(`${location.origin}/`) &&
     (['script', 'link', 'css', 'other'].includes(initiatorType) || /\/dcdn\/[^/]*\.(js|wasm)\b/.test(name));
   const parts = performance.getEntriesByType('resource').filter(isPart).map(({ name }) => name);
-  const urls = [...new Set([location.href, import.meta.url, ...parts])];
+  // A page that the worker has seen being opened is kept already.
+  const urls = [...new Set([...(isNew ? [location.href] : []), import.meta.url, ...parts])];
   navigator.serviceWorker.controller?.postMessage({ type: 'dcdn:shell', urls });
 }
 

@@ -5,7 +5,6 @@
 const BUILD = "__DCDN_BUILD__";
 const RUNTIME = `dcdn-runtime-${BUILD}`;
 const WASM = `/dcdn/worker_bg.wasm?v=${BUILD}`;
-const KEPT = [RUNTIME, "dcdn-store-v1", "dcdn-pages-v1"];
 
 // Defines wasm_bindgen. The browser keeps it together with this script.
 importScripts(`/dcdn/worker.js?v=${BUILD}`);
@@ -52,9 +51,7 @@ self.addEventListener("install", (event) => {
 self.addEventListener("activate", (event) => {
   event.waitUntil(
     (async () => {
-      const names = await caches.keys();
-      const old = names.filter((name) => name.startsWith("dcdn-") && !KEPT.includes(name));
-      await Promise.all(old.map((name) => caches.delete(name)));
+      await (await start()).dropOldCaches(RUNTIME);
       // Pages are asked for while the worker is still starting.
       await self.registration.navigationPreload?.enable();
       await self.clients.claim();

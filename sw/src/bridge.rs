@@ -229,20 +229,12 @@ impl Engine {
             state.pages.peer_has(link, content, chunks.clone());
             link
         };
-        let ours = |session: &crate::session::Session| session.content() == Some(content);
-        self.feed_where(ours, &Input::LinkUp { link });
-        self.feed_where(ours, &Input::LinkHas { link, chunks: chunks.clone() });
+        let chunks = chunks.clone();
+        self.feed_where(|it| it.content() == Some(content), &Input::LinkHas { link, chunks });
     }
 
     fn expect_all(self: &Rc<Self>, client: &str) {
-        let sessions: Vec<SessionId> = self
-            .state()
-            .sessions
-            .iter()
-            .filter(|(_, session)| session.joined.contains(client))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in sessions {
+        for id in self.sessions_where(|session| session.joined.contains(client)) {
             self.expect(id);
         }
     }

@@ -91,7 +91,7 @@ impl Engine {
     /// Puts a manifest in force, unless what the origin has said so far is of
     /// another version.
     fn adopt(self: &Rc<Self>, id: SessionId, known: Known, new: bool) {
-        let manifest = Rc::new(known.manifest.clone());
+        let manifest = Rc::clone(&known.manifest);
         let content = manifest.content_id();
         let meta = Meta::of_manifest(&manifest);
         let held = {
@@ -130,7 +130,6 @@ impl Engine {
         self.feed(id, Input::ManifestReady);
         let holders = self.state().pages.holders(content);
         for (link, chunks) in holders {
-            self.feed(id, Input::LinkUp { link });
             self.feed(id, Input::LinkHas { link, chunks });
         }
         let unverified = match self.state().sessions.get(&id) {
@@ -232,7 +231,7 @@ impl Engine {
         let manifest = {
             let state = &mut *self.state();
             let Some(session) = state.sessions.get(&id) else {
-                state.links.taken_back(link, bytes.length());
+                state.links.answered(link, bytes.length());
                 return;
             };
             session.manifest().cloned()

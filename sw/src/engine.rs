@@ -8,7 +8,7 @@ use vecmap::VecMap;
 
 use dcdn_protocol::message::shim::{PageEvent, ToShim};
 use dcdn_protocol::stats::Source;
-use dcdn_protocol::{ByteRange, ChunkIndex, ContentId, SiteConfig};
+use dcdn_protocol::{ByteRange, ChunkIndex, ContentId, Layout, SiteConfig};
 use dcdn_swarm::{Command, Download, Input, Link, Links, OriginRequest, Settings};
 use futures::StreamExt;
 use gloo_timers::callback::Timeout;
@@ -20,7 +20,7 @@ use web_sys::{AbortController, AbortSignal, Response};
 use crate::chunks::Chunk;
 use crate::error::Error;
 use crate::js::{now, seed};
-use crate::origin::{self, Answer};
+use crate::origin::{self, Answer, Meta};
 use crate::pages::Pages;
 use crate::session::{ManifestState, Session, SessionId, Settling};
 use crate::site::Site;
@@ -98,30 +98,25 @@ impl Engine {
         if !frees_room {
             return;
         }
-        let others: Vec<SessionId> = self
-            .state()
-            .sessions
-            .iter()
-            .filter(|(other, session)| **other != id && session.download.has_readers())
-            .map(|(other, _)| *other)
-            .collect();
-        for other in others {
-            self.feed_one(other, Input::Tick);
+        for other in self.sessions_where(|session| session.download.has_readers()) {
+            if other != id {
+                self.feed_one(other, Input::Tick);
+            }
         }
     }
 
     /// As [`Engine::feed`] to every session for which `applies` holds.
     pub fn feed_where(self: &Rc<Self>, applies: impl Fn(&Session) -> bool, input: &Input) {
-        let ids: Vec<SessionId> = self
-            .state()
-            .sessions
-            .iter()
-            .filter(|(_, session)| applies(session))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in ids {
+        for id in self.sessions_where(applies) {
             self.feed(id, input.clone());
         }
+    }
+
+    /// The sessions for which `applies` holds.
+    pub fn sessions_where(&self, applies: impl Fn(&Session) -> bool) -> Vec<SessionId> {
+        let state = self.state();
+        let found = state.sessions.iter().filter(|(_, session)| applies(session));
+        found.map(|(id, _)| *id).collect()
     }
 
     fn feed_one(self: &Rc<Self>, id: SessionId, input: Input) {
@@ -311,11 +306,7 @@ impl Engine {
     }
 
     /// All answers of the origin within a session must be of one version.
-    fn agree_on_version(
-        self: &Rc<Self>,
-        id: SessionId,
-        meta: crate::origin::Meta,
-    ) -> Result<dcdn_protocol::Layout, Error> {
+    fn agree_on_version(self: &Rc<Self>, id: SessionId, meta: Meta) -> Result<Layout, Error> {
         let layout = {
             let mut state = self.state();
             let Some(session) = state.sessions.get_mut(&id) else { return Err(Error::Unavailable) };
@@ -379,7 +370,7 @@ impl Engine {
         for (link, content, chunk) in asked {
             state.requested.remove(&(link, content, chunk));
             let size = session.layout.map_or(0, |layout| layout.size_of(chunk));
-            state.links.taken_back(link, size);
+            state.links.answered(link, size);
             if let Some((page, peer)) = state.pages.at(link) {
                 page.post(&ToShim::Cancel { peer, content, chunk });
             }

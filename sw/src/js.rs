@@ -3,7 +3,7 @@
 use js_sys::Uint8Array;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::ServiceWorkerGlobalScope;
+use web_sys::{Response, ServiceWorkerGlobalScope};
 
 use dcdn_protocol::ChunkHash;
 use dcdn_protocol::manifest::HASH_LEN;
@@ -49,6 +49,14 @@ pub async fn sha256(bytes: &Uint8Array) -> Result<ChunkHash, Error> {
     }
     digest.copy_to(&mut hash);
     Ok(ChunkHash(hash))
+}
+
+/// The body of a response, in JS memory.
+///
+/// # Errors
+/// If it cannot be read to its end.
+pub async fn body_of(response: &Response) -> Result<Uint8Array, Error> {
+    Ok(Uint8Array::new(&JsFuture::from(response.array_buffer()?).await?))
 }
 
 /// A property of a JS object, `undefined` if there is none.

@@ -40,6 +40,7 @@ use std::rc::Rc;
 use std::sync::Once;
 
 use dcdn_protocol::SiteConfig;
+use dcdn_protocol::store::CACHE;
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise, spawn_local};
@@ -96,6 +97,16 @@ impl Worker {
                     engine.save_site();
                 }
             }
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+
+    /// Deletes what older releases have left; `runtime` is the cache of `sw.js` itself.
+    #[wasm_bindgen(js_name = dropOldCaches)]
+    pub fn drop_old_caches(&self, runtime: String) -> Promise {
+        future_to_promise(async move {
+            let kept = [runtime.as_str(), CACHE, shell::CACHE];
+            store::drop_caches_except(&kept).await.map_err(|error| JsValue::from(&error))?;
             Ok(JsValue::UNDEFINED)
         })
     }

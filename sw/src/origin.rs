@@ -1,7 +1,8 @@
 //! Requests to the site's server: Range requests for content, and manifests.
 
+use std::rc::Rc;
+
 use dcdn_protocol::{ByteRange, Manifest};
-use js_sys::Uint8Array;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
@@ -10,7 +11,7 @@ use web_sys::{
 };
 
 use crate::error::Error;
-use crate::js::scope;
+use crate::js::{body_of, scope};
 use crate::range::parse_content_range;
 use crate::store::Known;
 
@@ -160,12 +161,12 @@ pub async fn fetch_manifest(
         .headers()
         .get("Content-Type")?
         .is_some_and(|mime| mime.starts_with("application/json"));
-    let body = Uint8Array::new(&JsFuture::from(response.array_buffer()?).await?).to_vec();
+    let body = body_of(&response).await?.to_vec();
     if is_json {
         return Err(Error::NotShared(String::from_utf8_lossy(&body).into_owned()));
     }
     let etag = response.headers().get("ETag")?;
-    Ok(Described::Manifest(Known { manifest: Manifest::decode(&body)?, etag }))
+    Ok(Described::Manifest(Known { manifest: Rc::new(Manifest::decode(&body)?), etag }))
 }
 
 /// Whether the coordination server answers.

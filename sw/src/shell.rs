@@ -3,12 +3,9 @@
 //! are the same for everybody (`offline_pages`), and only what responses do not
 //! forbid to keep. Online, nothing here is ever served.
 
-use wasm_bindgen::JsCast;
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{Request, RequestCache, RequestInit, Response};
 
 use crate::error::Error;
-use crate::js::scope;
 use crate::{origin, store};
 
 /// The cache that keeps pages.
@@ -42,9 +39,7 @@ pub async fn keep_all(urls: Vec<String>) {
 
 /// The kept response for `url`, if any.
 pub async fn kept(url: &str) -> Option<Response> {
-    let caches = scope().caches().ok()?;
-    let cache: web_sys::Cache = JsFuture::from(caches.open(CACHE)).await.ok()?.unchecked_into();
-    JsFuture::from(cache.match_with_str(without_fragment(url))).await.ok()?.dyn_into().ok()
+    store::get(CACHE, without_fragment(url)).await.ok().flatten()
 }
 
 fn without_fragment(url: &str) -> &str {

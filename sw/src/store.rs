@@ -4,9 +4,11 @@
 //!
 //! The worker is the only writer.
 
-use dcdn_protocol::store::{CACHE, chunk_path, manifest_path};
+use std::rc::Rc;
+
+use dcdn_protocol::store::{CACHE, CACHE_PREFIX, chunk_path, manifest_path};
 use dcdn_protocol::{ChunkIndex, ChunkSet, ContentId, Manifest};
-use js_sys::Uint8Array;
+use js_sys::{Array, Uint8Array};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use vecmap::VecMap;
 use wasm_bindgen::JsCast;
@@ -14,7 +16,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{Cache, Response};
 
 use crate::error::Error;
-use crate::js::scope;
+use crate::js::{body_of, scope};
 
 /// Name of the catalogue's entry.
 pub const CATALOGUE: &str = "/dcdn/store/catalogue";
@@ -102,7 +104,7 @@ pub async fn chunk(content: ContentId, chunk: ChunkIndex) -> Result<Option<Uint8
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
     /// The manifest.
-    pub manifest: Manifest,
+    pub manifest: Rc<Manifest>,
     /// `ETag` of the server's answer, verbatim; not that of the resource.
     pub etag: Option<String>,
 }
@@ -128,9 +130,8 @@ pub async fn put_manifest(known: &Known) -> Result<(), Error> {
 pub async fn manifest(url: &str) -> Result<Option<Known>, Error> {
     let Some(response) = get(CACHE, &manifest_path(url)).await? else { return Ok(None) };
     let etag = response.headers().get("ETag")?;
-    let buffer = JsFuture::from(response.array_buffer()?).await?;
-    let manifest = Manifest::decode(&Uint8Array::new(&buffer).to_vec())?;
-    Ok(Some(Known { manifest, etag }))
+    let manifest = Manifest::decode(&body_of(&response).await?.to_vec())?;
+    Ok(Some(Known { manifest: Rc::new(manifest), etag }))
 }
 
 /// Reads a document; the default if it is missing or unreadable.
@@ -169,10 +170,24 @@ pub async fn get(cache: &str, path: &str) -> Result<Option<Response>, Error> {
     Ok(found.dyn_into().ok())
 }
 
+/// Deletes our caches of other names than these, which are of older formats.
+///
+/// # Errors
+/// If the browser refuses.
+pub async fn drop_caches_except(kept: &[&str]) -> Result<(), Error> {
+    let caches = scope().caches()?;
+    let names = Array::from(&JsFuture::from(caches.keys()).await?);
+    for name in names.iter().filter_map(|name| name.as_string()) {
+        if name.starts_with(CACHE_PREFIX) && !kept.contains(&name.as_str()) {
+            JsFuture::from(caches.delete(&name)).await?;
+        }
+    }
+    Ok(())
+}
+
 async fn bytes_at(path: &str) -> Result<Option<Uint8Array>, Error> {
     let Some(response) = get(CACHE, path).await? else { return Ok(None) };
-    let buffer = JsFuture::from(response.array_buffer()?).await?;
-    Ok(Some(Uint8Array::new(&buffer)))
+    body_of(&response).await.map(Some)
 }
 
 async fn open(name: &str) -> Result<Cache, Error> {

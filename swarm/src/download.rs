@@ -51,7 +51,7 @@ pub struct Download {
     stored: ChunkSet,
     active: VecMap<ChunkIndex, Active>,
     failed: VecMap<ChunkIndex, VecSet<Link>>,
-    links: VecMap<Link, Option<ChunkSet>>,
+    links: VecMap<Link, ChunkSet>,
     expecting: Expecting,
     origin: Origin,
     reported_failure: bool,
@@ -157,12 +157,9 @@ impl Download {
                 }
             }
             Input::Expecting { peers } => self.expect(peers as usize, now),
-            Input::LinkUp { link } => {
-                self.links.entry(link).or_insert(None);
-            }
             Input::LinkDown { link } => self.link_down(link),
             Input::LinkHas { link, chunks } => {
-                self.links.insert(link, Some(chunks));
+                self.links.insert(link, chunks);
             }
             Input::LinkProgress { link } => links.heard(link, now),
             Input::LinkFailed { link, chunk } => {
@@ -313,7 +310,7 @@ impl Download {
             self.wake_at(pause);
             return;
         }
-        let patience = self.head.is_empty().then(|| self.peers_until(now, &Links::new()));
+        let patience = self.head.is_empty().then(|| self.peers_until(now));
         if let Some(until) = patience.flatten() {
             self.wake_at(until);
             return;
@@ -412,7 +409,7 @@ impl Download {
             self.links
                 .iter()
                 .filter(|(link, has)| {
-                    has.as_ref().is_some_and(|has| has.contains(chunk))
+                    has.contains(chunk)
                         && links.usable(**link)
                         && failed_at.is_none_or(|failed| !failed.contains(link))
                 })
@@ -431,13 +428,13 @@ impl Download {
             origin_ailing: self.origin.ailing(),
             busy: holders.len() > ready.len(),
             ready: &ready,
-            peers_until: self.peers_until(now, links),
+            peers_until: self.peers_until(now),
             dice: self.rng.next_u32(),
         })
     }
 
     /// Until when it is worth waiting for peers that have not said yet what they hold.
-    fn peers_until(&self, now: Timestamp, links: &Links) -> Option<Timestamp> {
+    fn peers_until(&self, now: Timestamp) -> Option<Timestamp> {
         let opened_at = self.opened_at?;
         let until = match (self.manifest, self.expecting) {
             (ManifestState::Unavailable, _) | (_, Expecting::Nobody) => return None,
@@ -445,12 +442,7 @@ impl Download {
                 opened_at + COORDINATION_PATIENCE
             }
             (ManifestState::Ready, Expecting::Peers { count, since }) => {
-                let heard_of = self
-                    .links
-                    .iter()
-                    .filter(|(link, has)| has.is_some() || !links.usable(**link))
-                    .count();
-                if heard_of >= count {
+                if self.links.len() >= count {
                     return None;
                 }
                 since + self.slack

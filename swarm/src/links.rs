@@ -45,11 +45,6 @@ impl Links {
         self.0.remove(&link);
     }
 
-    /// A request that no [`crate::Download`] knows of any more has been taken back.
-    pub fn taken_back(&mut self, link: Link, bytes: u32) {
-        self.answered(link, bytes);
-    }
-
     /// Whether the peer may be asked at all.
     pub(crate) fn usable(&self, link: Link) -> bool {
         self.0.get(&link).is_none_or(|state| !state.banned && state.strikes < MAX_STRIKES)
@@ -70,7 +65,9 @@ impl Links {
         state.outstanding_bytes = state.outstanding_bytes.saturating_add(bytes);
     }
 
-    pub(crate) fn answered(&mut self, link: Link, bytes: u32) {
+    /// A request over `link` has been answered or taken back. A [`crate::Download`]
+    /// says so itself; this is for requests that outlive theirs.
+    pub fn answered(&mut self, link: Link, bytes: u32) {
         if let Some(state) = self.0.get_mut(&link) {
             state.outstanding_bytes = state.outstanding_bytes.saturating_sub(bytes);
         }

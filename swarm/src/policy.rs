@@ -27,7 +27,8 @@ pub enum Choice {
 pub struct View<'a> {
     /// The chunk in question.
     pub chunk: ChunkIndex,
-    /// Whether it lies within [`Policy::head_bytes`] of where the first reader started.
+    /// Whether it lies in the head: within [`Policy::head_bytes`] of where the first
+    /// reader started, or in a short tail behind that.
     pub in_head: bool,
     /// Whether some peer has failed to deliver it.
     pub peer_failed: bool,

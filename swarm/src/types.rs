@@ -60,17 +60,13 @@ pub enum Input {
         /// That many.
         peers: u32,
     },
-    /// A connection has opened. It is not used before its first [`Input::LinkHas`].
-    LinkUp {
-        /// The connection.
-        link: Link,
-    },
     /// A connection is gone, and all that was asked over it.
     LinkDown {
         /// The connection.
         link: Link,
     },
-    /// All the chunks that a peer holds.
+    /// All the chunks that a peer holds. The first one says that its connection is
+    /// up; an open connection of which nothing is known is of no use.
     LinkHas {
         /// The connection.
         link: Link,

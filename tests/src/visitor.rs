@@ -15,6 +15,7 @@ use thirtyfour::WebDriver;
 use crate::PATIENCE;
 use crate::chromium::{self, Driver};
 use crate::console::{Console, Entry};
+use crate::site::Site;
 
 const PROBE: &str = include_str!("probe.js");
 
@@ -305,12 +306,28 @@ impl Visitor {
         self.eval("storedChunks()", &[]).await
     }
 
-    /// Waits until all the chunks at these paths are in the browser's store.
+    /// Waits until all the chunks of these resources are in the browser's store.
     ///
     /// # Errors
     /// If they do not come.
-    pub async fn stored(&self, paths: &[String]) -> Result<()> {
-        self.run("await stored(args[0])", &[json!(paths)]).await
+    pub async fn holds(&self, site: &Site, urls: &[&str]) -> Result<()> {
+        for url in urls {
+            let paths: Vec<String> = site.chunks(url)?.into_keys().collect();
+            let _: () = self.run("await stored(args[0])", &[json!(paths)]).await?;
+        }
+        Ok(())
+    }
+
+    /// Fails unless most of a resource, once all of it is accounted for, has come from
+    /// peers: three quarters at least.
+    ///
+    /// # Errors
+    /// With the statistics.
+    pub async fn expect_from_peers(&self, site: &Site, url: &str) -> Result<()> {
+        let stats = self.accounted(url).await?;
+        let enough = stats.bytes_p2p * 4 >= site.length(url)? * 3;
+        ensure!(enough, "less than 75 % from peers: {stats:?}");
+        Ok(())
     }
 
     /// Makes every byte of every stored chunk another one, behind DCDN's back.

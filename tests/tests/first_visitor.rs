@@ -20,7 +20,7 @@ async fn the_first_visitor_gets_everything_from_the_origin_and_stores_it() -> Re
     assert_eq!((ready.mode.as_str(), ready.reason), ("p2p", None));
     let mut chunks = site.chunks(IMAGE)?;
     chunks.extend(site.chunks(VIDEO)?);
-    visitor.stored(&chunks.keys().cloned().collect::<Vec<_>>()).await?;
+    visitor.holds(&site, &[IMAGE, VIDEO]).await?;
     assert_eq!(visitor.stored_chunks().await?, chunks);
     for url in [IMAGE, VIDEO] {
         let stats = visitor.accounted(url).await?;

@@ -25,7 +25,7 @@ async fn an_image_completes_when_the_only_peer_is_killed_in_mid_transfer() -> Re
     first.install(&server.url(EMPTY_PAGE)).await?;
     first.open(&server.url(PAGE)).await?;
     media.expect_on(&first).await?;
-    first.stored(&site.chunks(IMAGE)?.into_keys().collect::<Vec<_>>()).await?;
+    first.holds(&site, &[IMAGE]).await?;
     second.install(&server.url(EMPTY_PAGE)).await?;
     let listen = "window.progress = []; dcdn.on('progress', (it) => progress.push(it));";
     second.run::<()>(listen, &[]).await?;

@@ -19,8 +19,7 @@ async fn wrong_bytes_are_neither_shown_nor_stored_and_who_sent_them_is_not_asked
     media.expect_on(&liar).await?;
     let mut chunks = site.chunks(IMAGE)?;
     chunks.extend(site.chunks(VIDEO)?);
-    let paths: Vec<String> = chunks.keys().cloned().collect();
-    liar.stored(&paths).await?;
+    liar.holds(&site, &[IMAGE, VIDEO]).await?;
     liar.corrupt_store().await?;
     visitor.install(&server.url(EMPTY_PAGE)).await?;
 
@@ -41,7 +40,7 @@ async fn wrong_bytes_are_neither_shown_nor_stored_and_who_sent_them_is_not_asked
         let stats = visitor.accounted(url).await?;
         assert_eq!((stats.bytes_http, stats.bytes_p2p), (site.length(url)?, 0), "{stats:?}");
     }
-    visitor.stored(&paths).await?;
+    visitor.holds(&site, &[IMAGE, VIDEO]).await?;
     assert_eq!(visitor.stored_chunks().await?, chunks);
     visitor.expect_clean_console().await?;
     liar.close().await?;

@@ -15,9 +15,7 @@ async fn with_the_origin_stopped_page_image_and_video_come_from_the_cache() -> R
     visitor.install(&server.url(EMPTY_PAGE)).await?;
     visitor.open(&server.url(PAGE)).await?;
     media.expect_on(&visitor).await?;
-    for url in [IMAGE, VIDEO] {
-        visitor.stored(&site.chunks(url)?.into_keys().collect::<Vec<_>>()).await?;
-    }
+    visitor.holds(&site, &[IMAGE, VIDEO]).await?;
 
     server.stop().await?;
     visitor.reload().await?;

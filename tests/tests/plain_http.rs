@@ -6,6 +6,12 @@ use dcdn_tests::{Arrival, Media, Server, Site, Visitor};
 
 use crate::SERVER;
 
+/// The page says that it is plain HTTP, and is as without DCDN.
+async fn expect_plain_http(visitor: &Visitor, media: &Media) -> Result<()> {
+    assert_eq!(visitor.ready().await?.mode, "http");
+    media.expect_on(visitor).await
+}
+
 #[tokio::test]
 async fn without_service_workers_the_page_is_plain_http() -> Result<()> {
     let site = Site::new()?;
@@ -16,8 +22,7 @@ async fn without_service_workers_the_page_is_plain_http() -> Result<()> {
 
     visitor.open(&server.url(PAGE)).await?;
 
-    assert_eq!(visitor.ready().await?.mode, "http");
-    media.expect_on(&visitor).await?;
+    expect_plain_http(&visitor, &media).await?;
     visitor.expect_clean_console().await?;
     visitor.close().await
 }
@@ -35,9 +40,7 @@ async fn without_webrtc_the_page_works_and_is_cached() -> Result<()> {
 
     assert_eq!(ready.mode, "cache");
     media.expect_on(&visitor).await?;
-    for url in [IMAGE, VIDEO] {
-        visitor.stored(&site.chunks(url)?.into_keys().collect::<Vec<_>>()).await?;
-    }
+    visitor.holds(&site, &[IMAGE, VIDEO]).await?;
     visitor.open(&server.url(PAGE)).await?;
     media.expect_on(&visitor).await?;
     let stats = visitor.accounted(IMAGE).await?;
@@ -55,8 +58,7 @@ async fn a_page_that_is_switched_off_is_plain_http_for_newcomers() -> Result<()>
 
     visitor.open(&server.url(&format!("{PAGE}?dcdn=off"))).await?;
 
-    assert_eq!(visitor.ready().await?.mode, "http");
-    media.expect_on(&visitor).await?;
+    expect_plain_http(&visitor, &media).await?;
     let registrations = "(await navigator.serviceWorker.getRegistrations()).length";
     assert_eq!(visitor.run::<u32>(&format!("return {registrations}"), &[]).await?, 0);
     visitor.expect_clean_console().await?;
@@ -73,8 +75,7 @@ async fn a_page_that_is_switched_off_is_plain_http_for_those_who_have_the_worker
 
     visitor.open(&server.url(&format!("{PAGE}?dcdn=off"))).await?;
 
-    assert_eq!(visitor.ready().await?.mode, "http");
-    media.expect_on(&visitor).await?;
+    expect_plain_http(&visitor, &media).await?;
     assert!(visitor.stored_chunks().await?.is_empty());
     visitor.expect_clean_console().await?;
     visitor.close().await
@@ -109,8 +110,7 @@ async fn a_site_that_is_switched_off_is_plain_http() -> Result<()> {
 
     visitor.open(&server.url(PAGE)).await?;
 
-    assert_eq!(visitor.ready().await?.mode, "http");
-    media.expect_on(&visitor).await?;
+    expect_plain_http(&visitor, &media).await?;
     visitor.expect_clean_console().await?;
     visitor.close().await
 }

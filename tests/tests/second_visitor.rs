@@ -15,18 +15,14 @@ async fn the_second_visitor_gets_most_from_the_first() -> Result<()> {
     first.install(&server.url(EMPTY_PAGE)).await?;
     first.open(&server.url(PAGE)).await?;
     media.expect_on(&first).await?;
-    for url in [IMAGE, VIDEO] {
-        first.stored(&site.chunks(url)?.into_keys().collect::<Vec<_>>()).await?;
-    }
+    first.holds(&site, &[IMAGE, VIDEO]).await?;
 
     second.install(&server.url(EMPTY_PAGE)).await?;
     second.open(&server.url(PAGE)).await?;
 
     media.expect_on(&second).await?;
     for url in [IMAGE, VIDEO] {
-        let stats = second.accounted(url).await?;
-        let length = site.length(url)?;
-        assert!(stats.bytes_p2p * 4 >= length * 3, "less than 75 % from peers: {stats:?}");
+        second.expect_from_peers(&site, url).await?;
     }
     let from_peers = second.stats().await?.totals.bytes_p2p;
     let uploaded = first.stats().await?.totals.bytes_uploaded;

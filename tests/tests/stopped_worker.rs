@@ -14,8 +14,8 @@ async fn a_stopped_worker_finds_its_page_and_the_peers_again() -> Result<()> {
     first.install(&server.url(EMPTY_PAGE)).await?;
     for url in [IMAGE, VIDEO] {
         first.fetched(url).await?;
-        first.stored(&site.chunks(url)?.into_keys().collect::<Vec<_>>()).await?;
     }
+    first.holds(&site, &[IMAGE, VIDEO]).await?;
     second.install(&server.url(EMPTY_PAGE)).await?;
     second.fetched(IMAGE).await?;
     assert_eq!(second.stats().await?.peers, 1);
@@ -26,9 +26,7 @@ async fn a_stopped_worker_finds_its_page_and_the_peers_again() -> Result<()> {
     let video = second.fetched(VIDEO).await?;
 
     assert_eq!((video.status, &video.sha256), (200, &site.sha256(VIDEO)?));
-    let stats = second.accounted(VIDEO).await?;
-    let length = site.length(VIDEO)?;
-    assert!(stats.bytes_p2p * 4 >= length * 3, "less than 75 % from peers: {stats:?}");
+    second.expect_from_peers(&site, VIDEO).await?;
     first.expect_clean_console().await?;
     second.expect_clean_console().await?;
     first.close().await?;

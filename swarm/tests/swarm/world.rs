@@ -98,7 +98,6 @@ impl World {
     pub fn peer(&mut self, ms: u64, link: u32, character: Character, chunks: ChunkSet) {
         let link = Link(link);
         self.characters.insert(link, (character, chunks.clone()));
-        self.after(ms, Input::LinkUp { link });
         self.after(ms + 1, Input::LinkHas { link, chunks });
     }
 
