@@ -13,9 +13,14 @@ pub struct SiteConfig {
     pub enabled: bool,
     /// How chunks are divided between origin and peers.
     pub policy: PolicyName,
-    /// Longest time in milliseconds that a reader waits for peers that are known
-    /// but not yet connected, before the origin takes over.
+    /// How much later than over plain HTTP a reader may get its bytes, in
+    /// milliseconds: the price of sparing the origin. 0 for never later.
     pub slack_ms: u32,
+    /// The same in percent of the time that plain HTTP takes; both add up.
+    pub slack_percent: u32,
+    /// With `mixed`, the percentage of chunks that come over HTTP; `None` makes HTTP
+    /// one of the peers, with an equal share.
+    pub mixed_http_percent: Option<u8>,
     /// Resources below this many bytes are not worth a peer.
     pub min_bytes: u64,
     /// STUN servers for `RTCPeerConnection`, `stun:host:port`. No TURN: who
@@ -39,6 +44,8 @@ impl Default for SiteConfig {
             enabled: true,
             policy: PolicyName::HeadStart,
             slack_ms: 3000,
+            slack_percent: 0,
+            mixed_http_percent: None,
             min_bytes: 64 * 1024,
             stun: Vec::new(),
             max_peers: 8,
@@ -55,6 +62,8 @@ impl SiteConfig {
     pub fn with(mut self, settings: &PageSettings) -> Self {
         self.policy = settings.policy.unwrap_or(self.policy);
         self.slack_ms = settings.slack_ms.unwrap_or(self.slack_ms);
+        self.slack_percent = settings.slack_percent.unwrap_or(self.slack_percent);
+        self.mixed_http_percent = settings.mixed_http_percent.or(self.mixed_http_percent);
         if let Some(coord) = &settings.coord {
             coord.trim_end_matches('/').clone_into(&mut self.coord);
         }
@@ -62,7 +71,8 @@ impl SiteConfig {
     }
 }
 
-/// What a page's script tag sets: `data-policy`, `data-slack-ms`, `data-coord`.
+/// What a page's script tag sets: `data-policy`, `data-slack-ms`, `data-slack-percent`,
+/// `data-mixed-http-percent`, `data-coord`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PageSettings {
@@ -70,11 +80,16 @@ pub struct PageSettings {
     pub policy: Option<PolicyName>,
     /// See [`SiteConfig::slack_ms`].
     pub slack_ms: Option<u32>,
+    /// See [`SiteConfig::slack_percent`].
+    pub slack_percent: Option<u32>,
+    /// See [`SiteConfig::mixed_http_percent`].
+    pub mixed_http_percent: Option<u8>,
     /// See [`SiteConfig::coord`].
     pub coord: Option<String>,
 }
 
-/// The download configurations of thesis section 3.4 that there are so far.
+/// How chunks are divided between origin and peers: the download configurations of
+/// thesis section 3.4, our own, and a control.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PolicyName {
@@ -82,17 +97,31 @@ pub enum PolicyName {
     Http,
     /// Peers when there are any, HTTP when not.
     Basic,
+    /// The first fifth over HTTP, the rest as `basic`.
+    Prefetch,
     /// First bytes over HTTP before metadata or socket, the rest as `basic`.
     HeadStart,
+    /// HTTP is one more peer.
+    Mixed,
+    /// A deadline for each chunk; inside it peers, and the origin for what they
+    /// would miss.
+    Adaptive,
 }
 
 impl PolicyName {
+    /// Every policy, the control first.
+    pub const ALL: [Self; 6] =
+        [Self::Http, Self::Basic, Self::Prefetch, Self::HeadStart, Self::Mixed, Self::Adaptive];
+
     /// The name as configuration writes it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
             Self::Basic => "basic",
+            Self::Prefetch => "prefetch",
             Self::HeadStart => "head-start",
+            Self::Mixed => "mixed",
+            Self::Adaptive => "adaptive",
         }
     }
 }
@@ -101,14 +130,12 @@ impl FromStr for PolicyName {
     type Err = UnknownPolicy;
 
     fn from_str(text: &str) -> Result<Self, UnknownPolicy> {
-        [Self::Http, Self::Basic, Self::HeadStart]
-            .into_iter()
-            .find(|policy| policy.as_str() == text)
-            .ok_or_else(|| UnknownPolicy(text.to_owned()))
+        let found = Self::ALL.into_iter().find(|policy| policy.as_str() == text);
+        found.ok_or_else(|| UnknownPolicy(text.to_owned()))
     }
 }
 
 /// A policy name that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown policy {0:?}; there are http, basic and head-start")]
+#[error("unknown policy {0:?}; there are {names}", names = PolicyName::ALL.map(PolicyName::as_str).join(", "))]
 pub struct UnknownPolicy(pub String);

@@ -136,14 +136,14 @@ impl Engine {
             ToWorker::PeerHas { peer, content, chunks } => {
                 self.peer_has(client, peer, content, &chunks);
             }
-            ToWorker::Progress { peer, content, chunk, .. } => {
+            ToWorker::Progress { peer, content, chunk, received } => {
                 let (link, id) = {
                     let state = self.state();
                     let Some(link) = state.pages.link(client, peer) else { return Ok(()) };
                     (link, state.requested.get(&(link, content, chunk)).copied())
                 };
                 if let Some(id) = id {
-                    self.feed(id, Input::LinkProgress { link });
+                    self.feed(id, Input::LinkProgress { link, chunk, received });
                 }
             }
             ToWorker::Chunk { peer, content, chunk } => {
@@ -156,14 +156,14 @@ impl Engine {
                     self.peer_chunk(link, content, chunk);
                 }
             }
-            ToWorker::ChunkFail { peer, content, chunk, .. } => {
+            ToWorker::ChunkFail { peer, content, chunk, reason } => {
                 let (link, id) = {
                     let mut state = self.state();
                     let Some(link) = state.pages.link(client, peer) else { return Ok(()) };
                     (link, state.requested.remove(&(link, content, chunk)))
                 };
                 if let Some(id) = id {
-                    self.feed(id, Input::LinkFailed { link, chunk });
+                    self.feed(id, Input::LinkFailed { link, chunk, reason });
                 }
             }
             ToWorker::StatsRequest { id } => {
@@ -249,7 +249,7 @@ impl Engine {
         for link in gone {
             {
                 let mut state = self.state();
-                state.links.remove(*link);
+                state.network.remove(*link);
                 state.requested.retain(|(asked, _, _), _| asked != link);
             }
             self.feed_where(|_| true, &Input::LinkDown { link: *link });

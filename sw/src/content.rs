@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use dcdn_protocol::message::coord::DEFAULT_WANT;
+use dcdn_protocol::message::peer::ChunkFailReason;
 use dcdn_protocol::message::shim::ToShim;
 use dcdn_protocol::stats::Source;
 use dcdn_protocol::{ChunkHash, ChunkIndex, ContentId};
@@ -231,13 +232,16 @@ impl Engine {
         let manifest = {
             let state = &mut *self.state();
             let Some(session) = state.sessions.get(&id) else {
-                state.links.answered(link, bytes.length());
+                state.network.answered(link, bytes.length());
                 return;
             };
             session.manifest().cloned()
         };
         let Some(manifest) = manifest else {
-            self.feed(id, Input::LinkFailed { link, chunk: index });
+            self.feed(
+                id,
+                Input::LinkFailed { link, chunk: index, reason: ChunkFailReason::Broken },
+            );
             return;
         };
         if !is_right(&bytes, manifest.hash_of(index)).await {
@@ -245,7 +249,10 @@ impl Engine {
             return;
         }
         if !self.accept(id, index, bytes.clone(), Source::P2p) {
-            self.feed(id, Input::LinkFailed { link, chunk: index });
+            self.feed(
+                id,
+                Input::LinkFailed { link, chunk: index, reason: ChunkFailReason::Broken },
+            );
             return;
         }
         self.feed(id, Input::Ready { chunk: index, from: Some(link) });

@@ -6,10 +6,11 @@ use std::rc::Rc;
 use std::time::Duration;
 use vecmap::VecMap;
 
+use dcdn_protocol::message::peer::ChunkFailReason;
 use dcdn_protocol::message::shim::{PageEvent, ToShim};
 use dcdn_protocol::stats::Source;
 use dcdn_protocol::{ByteRange, ChunkIndex, ContentId, Layout, SiteConfig};
-use dcdn_swarm::{Command, Download, Input, Link, Links, OriginRequest, Settings};
+use dcdn_swarm::{Command, Download, Input, Link, Network, OriginRequest, Settings};
 use futures::StreamExt;
 use gloo_timers::callback::Timeout;
 use js_sys::Uint8Array;
@@ -46,7 +47,7 @@ pub struct State {
     /// The pages.
     pub pages: Pages,
     /// Conduct of the connections, shared by all cores.
-    pub links: Links,
+    pub network: Network,
     /// Contents on their way.
     pub sessions: VecMap<SessionId, Session>,
     /// Which session asked a peer for a chunk.
@@ -77,6 +78,8 @@ impl Engine {
         let settings = Settings {
             policy: config.policy,
             slack: Duration::from_millis(config.slack_ms.into()),
+            slack_percent: config.slack_percent,
+            mixed_http_percent: config.mixed_http_percent,
             seed: seed(),
         };
         let session = Session::new(url, config, Download::new(&settings));
@@ -123,7 +126,7 @@ impl Engine {
         let commands: Vec<Command> = {
             let state = &mut *self.state();
             let Some(session) = state.sessions.get_mut(&id) else { return };
-            session.download.handle(input, now(), &mut state.links);
+            session.download.handle(input, now(), &mut state.network);
             std::iter::from_fn(|| session.download.poll_command()).collect()
         };
         for command in commands {
@@ -157,6 +160,7 @@ impl Engine {
                     page.post(&ToShim::Cancel { peer, content, chunk });
                 }
             }
+            Command::Salvage { .. } | Command::FindPeers => {}
             Command::Ban { link } => {
                 let state = self.state();
                 let Some((page, peer)) = state.pages.at(link) else { return };
@@ -205,7 +209,9 @@ impl Engine {
         drop(state);
         // Not from within the core's own turn.
         let engine = Rc::clone(self);
-        spawn_local(async move { engine.feed(id, Input::LinkFailed { link, chunk }) });
+        spawn_local(async move {
+            engine.feed(id, Input::LinkFailed { link, chunk, reason: ChunkFailReason::Broken });
+        });
     }
 
     fn fetch_origin(self: &Rc<Self>, id: SessionId, request: OriginRequest, range: ByteRange) {
@@ -370,7 +376,7 @@ impl Engine {
         for (link, content, chunk) in asked {
             state.requested.remove(&(link, content, chunk));
             let size = session.layout.map_or(0, |layout| layout.size_of(chunk));
-            state.links.answered(link, size);
+            state.network.answered(link, size);
             if let Some((page, peer)) = state.pages.at(link) {
                 page.post(&ToShim::Cancel { peer, content, chunk });
             }

@@ -13,7 +13,7 @@ use rand_pcg::Pcg32;
 use crate::origin::{MAX_ORIGIN_RUN, Origin};
 use crate::policy::{self, Choice, Policy, View};
 use crate::readers::Readers;
-use crate::{Command, Input, Link, Links, OriginRequest, Timestamp};
+use crate::{Command, Input, Link, Network, OriginRequest, Timestamp};
 
 /// Requests to the origin for one content at a time.
 pub const MAX_ORIGIN_REQUESTS: usize = 2;
@@ -31,8 +31,13 @@ const URGENT: usize = 8;
 pub struct Settings {
     /// The download configuration.
     pub policy: PolicyName,
-    /// How long readers wait for peers that are known but not connected yet.
+    /// How much later than plain HTTP a reader may get its bytes.
     pub slack: Duration,
+    /// The same in percent of the time that plain HTTP takes; both add up.
+    pub slack_percent: u32,
+    /// With `mixed`, the percentage of chunks that come over HTTP; `None` makes HTTP
+    /// one of the peers, with an equal share.
+    pub mixed_http_percent: Option<u8>,
     /// Seed of every random choice.
     pub seed: u64,
 }
@@ -107,7 +112,7 @@ impl Download {
     }
 
     /// Takes in what has happened and decides what to do about it.
-    pub fn handle(&mut self, input: Input, now: Timestamp, links: &mut Links) {
+    pub fn handle(&mut self, input: Input, now: Timestamp, links: &mut Network) {
         self.take_in(input, now, links);
         self.give_up_on_slow_peers(now, links);
         self.plan(now, links);
@@ -133,7 +138,7 @@ impl Download {
         self.active.len()
     }
 
-    fn take_in(&mut self, input: Input, now: Timestamp, links: &mut Links) {
+    fn take_in(&mut self, input: Input, now: Timestamp, links: &mut Network) {
         match input {
             Input::ReaderOpened { reader, range } => {
                 self.readers.open(reader, range);
@@ -161,8 +166,9 @@ impl Download {
             Input::LinkHas { link, chunks } => {
                 self.links.insert(link, chunks);
             }
-            Input::LinkProgress { link } => links.heard(link, now),
-            Input::LinkFailed { link, chunk } => {
+            Input::LinkUp { .. } | Input::OriginAnswered { .. } | Input::Salvaged { .. } => {}
+            Input::LinkProgress { link, .. } => links.heard(link, now),
+            Input::LinkFailed { link, chunk, .. } => {
                 links.heard(link, now);
                 self.peer_failed(link, chunk, links);
             }
@@ -222,7 +228,7 @@ impl Download {
             .collect()
     }
 
-    fn peer_failed(&mut self, link: Link, chunk: ChunkIndex, links: &mut Links) {
+    fn peer_failed(&mut self, link: Link, chunk: ChunkIndex, links: &mut Network) {
         if matches!(self.active.get(&chunk), Some(Active::FromPeer { link: l, .. }) if *l == link) {
             links.answered(link, self.size_of(chunk));
             self.active.remove(&chunk);
@@ -230,7 +236,13 @@ impl Download {
         }
     }
 
-    fn ready(&mut self, chunk: ChunkIndex, from: Option<Link>, now: Timestamp, links: &mut Links) {
+    fn ready(
+        &mut self,
+        chunk: ChunkIndex,
+        from: Option<Link>,
+        now: Timestamp,
+        links: &mut Network,
+    ) {
         let size = self.size_of(chunk);
         match self.active.insert(chunk, Active::Ready) {
             Some(Active::FromPeer { link, .. }) => {
@@ -255,7 +267,7 @@ impl Download {
         self.layout.map_or(DEFAULT_CHUNK_SIZE, |layout| layout.size_of(chunk))
     }
 
-    fn give_up_on_slow_peers(&mut self, now: Timestamp, links: &mut Links) {
+    fn give_up_on_slow_peers(&mut self, now: Timestamp, links: &mut Network) {
         let mut slow = VecSet::new();
         let late: Vec<_> = self
             .active
@@ -276,7 +288,7 @@ impl Download {
         }
     }
 
-    fn plan(&mut self, now: Timestamp, links: &mut Links) {
+    fn plan(&mut self, now: Timestamp, links: &mut Network) {
         self.wake = None;
         match self.layout {
             Some(layout) => {
@@ -324,7 +336,7 @@ impl Download {
         self.ask_origin(first..first.saturating_add(count), DEFAULT_CHUNK_SIZE);
     }
 
-    fn let_go_of_unwanted(&mut self, wanted: &[ChunkIndex], links: &mut Links) {
+    fn let_go_of_unwanted(&mut self, wanted: &[ChunkIndex], links: &mut Network) {
         let wanted: ChunkSet = wanted.iter().copied().collect();
         let unwanted: Vec<_> = self
             .active
@@ -360,7 +372,13 @@ impl Download {
         }
     }
 
-    fn fetch(&mut self, wanted: &[ChunkIndex], layout: Layout, now: Timestamp, links: &mut Links) {
+    fn fetch(
+        &mut self,
+        wanted: &[ChunkIndex],
+        layout: Layout,
+        now: Timestamp,
+        links: &mut Network,
+    ) {
         let mut missing = Vec::new();
         for &chunk in wanted {
             if self.active.contains_key(&chunk) {
@@ -402,7 +420,7 @@ impl Download {
         chunk: ChunkIndex,
         layout: Layout,
         now: Timestamp,
-        links: &Links,
+        links: &Network,
     ) -> Choice {
         let failed_at = self.failed.get(&chunk);
         let holders: Vec<Link> = if self.manifest == ManifestState::Ready {
@@ -507,7 +525,7 @@ impl Download {
         self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
     }
 
-    fn wake_for_slow_peers(&mut self, links: &Links) {
+    fn wake_for_slow_peers(&mut self, links: &Network) {
         let next = self
             .active
             .values()

@@ -1,6 +1,6 @@
 //! The brain: which chunk of a content is fetched next, from whom, and by when.
 //!
-//! A [`Download`] decides for one content, and [`Links`] keeps what is known of
+//! A [`Download`] decides for one content, and [`Network`] keeps what is known of
 //! the connections that all downloads share. Both are sans-IO: the caller feeds
 //! [`Input`]s with the time, drains [`Command`]s, and comes back at
 //! [`Download::poll_timeout`] with [`Input::Tick`]. There is no clock, no
@@ -19,7 +19,7 @@
 //! chunks within the read-ahead of a reader are fetched or kept.
 
 mod download;
-mod links;
+mod network;
 mod origin;
 pub mod policy;
 mod readers;
@@ -27,7 +27,7 @@ mod time;
 mod types;
 
 pub use download::{Download, MAX_ORIGIN_REQUESTS, Settings};
-pub use links::{CHUNK_TIMEOUT, Links, MAX_STRIKES, STALL_TIMEOUT, WINDOW_BYTES};
+pub use network::{CHUNK_TIMEOUT, MAX_STRIKES, Network, STALL_TIMEOUT, WINDOW_BYTES};
 pub use origin::{MAX_ORIGIN_FAILURES, MAX_ORIGIN_RUN};
 pub use readers::READ_AHEAD;
 pub use time::Timestamp;

@@ -62,7 +62,7 @@ pub trait Policy: std::fmt::Debug {
 /// as `basic` without peers would be.
 pub fn by_name(name: PolicyName) -> Box<dyn Policy> {
     match name {
-        PolicyName::HeadStart => Box::new(head_start::HeadStart),
         PolicyName::Basic | PolicyName::Http => Box::new(basic::Basic),
+        _ => Box::new(head_start::HeadStart),
     }
 }

@@ -1,6 +1,7 @@
 //! What goes into the core and what comes out.
 
-use dcdn_protocol::{ByteRange, ChunkIndex, ChunkSet, Layout};
+use dcdn_protocol::message::peer::ChunkFailReason;
+use dcdn_protocol::{ByteRange, ChunkIndex, ChunkSet, Layout, PeerId};
 
 /// One open connection to a peer, by a number that the caller chooses and never reuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,13 +61,24 @@ pub enum Input {
         /// That many.
         peers: u32,
     },
+    /// A connection has opened. Said once of each, before anything else about it.
+    LinkUp {
+        /// The connection.
+        link: Link,
+        /// The id by which the peer knows this browser.
+        me: PeerId,
+        /// The peer's id.
+        peer: PeerId,
+        /// What the coordination server expects the peer to hold of this content;
+        /// empty if it said nothing. Good for requests until [`Input::LinkHas`].
+        expected: ChunkSet,
+    },
     /// A connection is gone, and all that was asked over it.
     LinkDown {
         /// The connection.
         link: Link,
     },
-    /// All the chunks that a peer holds. The first one says that its connection is
-    /// up; an open connection of which nothing is known is of no use.
+    /// All the chunks that a peer holds; replaces what was known or expected.
     LinkHas {
         /// The connection.
         link: Link,
@@ -77,6 +89,10 @@ pub enum Input {
     LinkProgress {
         /// The connection.
         link: Link,
+        /// The chunk.
+        chunk: ChunkIndex,
+        /// Bytes of the chunk that have come so far.
+        received: u32,
     },
     /// A requested chunk will not come over this connection.
     LinkFailed {
@@ -84,8 +100,21 @@ pub enum Input {
         link: Link,
         /// The chunk.
         chunk: ChunkIndex,
+        /// Why.
+        reason: ChunkFailReason,
     },
-    /// A chunk from a peer did not have the hash that the manifest gives.
+    /// Answer to [`Command::Salvage`]: the request is taken back, and the first
+    /// `received` bytes of the chunk are kept, unverified, for the origin to complete.
+    Salvaged {
+        /// The connection.
+        link: Link,
+        /// The chunk.
+        chunk: ChunkIndex,
+        /// Bytes kept, fewer than the chunk has; 0 if there is nothing of use.
+        received: u32,
+    },
+    /// A chunk from a peer, or one that the origin completed, did not have the hash
+    /// that the manifest gives. Nothing of it is kept.
     LinkLied {
         /// The connection.
         link: Link,
@@ -98,6 +127,14 @@ pub enum Input {
         chunk: ChunkIndex,
         /// The connection that it came over; `None` for origin and store.
         from: Option<Link>,
+    },
+    /// The origin has answered a request, and its bytes follow.
+    OriginAnswered {
+        /// The request.
+        request: OriginRequest,
+        /// Whether it sends what was asked for. If not, it does not know ranges and
+        /// sends the content from its start to its end.
+        ranges: bool,
     },
     /// A request to the origin has delivered what it was for.
     OriginDone {
@@ -122,7 +159,7 @@ pub enum Command {
     FetchOrigin {
         /// The request.
         request: OriginRequest,
-        /// Whole chunks.
+        /// Whole chunks, but that the first begins where [`Input::Salvaged`] left off.
         range: ByteRange,
     },
     /// Nobody wants what is left of a request to the origin.
@@ -150,6 +187,17 @@ pub enum Command {
         /// The chunk.
         chunk: ChunkIndex,
     },
+    /// A chunk will not come in time from a peer: take the request back and keep
+    /// what has come from the chunk's start. Answered by [`Input::Salvaged`], unless
+    /// the chunk comes whole before.
+    Salvage {
+        /// The connection.
+        link: Link,
+        /// The chunk.
+        chunk: ChunkIndex,
+    },
+    /// The peers that there are do not suffice: ask the coordination server for others.
+    FindPeers,
     /// The peer sent wrong bytes: hang up and never call it again.
     Ban {
         /// The connection.

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dcdn_protocol::chunk::DEFAULT_CHUNK_SIZE;
+use dcdn_protocol::message::peer::ChunkFailReason;
 use dcdn_protocol::{ByteRange, ChunkIndex, ChunkSet, Layout, PolicyName};
 use dcdn_swarm::{
-    Command, Download, Input, Link, Links, OriginRequest, READ_AHEAD, ReaderId, Settings,
+    Command, Download, Input, Link, Network, OriginRequest, READ_AHEAD, ReaderId, Settings,
     Timestamp, WINDOW_BYTES,
 };
 
@@ -32,7 +33,7 @@ pub struct World {
     pub layout: Layout,
     pub now: Timestamp,
     pub download: Download,
-    pub links: Links,
+    pub links: Network,
     pub origin_failures: u32,
     pub origin_alive: bool,
     pub origin_ms_per_chunk: u64,
@@ -56,12 +57,18 @@ pub struct World {
 
 impl World {
     pub fn new(policy: PolicyName, length: u64, seed: u64) -> Self {
-        let settings = Settings { policy, slack: Duration::from_millis(3000), seed };
+        let settings = Settings {
+            policy,
+            slack: Duration::from_millis(3000),
+            slack_percent: 0,
+            mixed_http_percent: None,
+            seed,
+        };
         Self {
             layout: Layout::new(length, DEFAULT_CHUNK_SIZE).expect("a small content"),
             now: Timestamp(1000),
             download: Download::new(&settings),
-            links: Links::new(),
+            links: Network::new(),
             origin_failures: 0,
             origin_alive: true,
             origin_ms_per_chunk: 20,
@@ -153,7 +160,7 @@ impl World {
         match &input {
             // An answer to a request that has been taken back.
             Input::Ready { chunk, from: Some(link) }
-            | Input::LinkFailed { link, chunk }
+            | Input::LinkFailed { link, chunk, .. }
             | Input::LinkLied { link, chunk }
                 if !self.outstanding.remove(&(*link, chunk.0)) =>
             {
@@ -262,6 +269,7 @@ impl World {
                 self.banned.insert(link);
                 self.after(1, Input::LinkDown { link });
             }
+            Command::Salvage { .. } | Command::FindPeers => {}
             Command::Release { chunk } => {
                 self.memory.remove(&chunk.0);
             }
@@ -285,7 +293,9 @@ impl World {
         match character {
             Character::Honest => self.after(ms, Input::Ready { chunk, from: Some(link) }),
             Character::Liar => self.after(ms, Input::LinkLied { link, chunk }),
-            Character::Refuses => self.after(ms, Input::LinkFailed { link, chunk }),
+            Character::Refuses => {
+                self.after(ms, Input::LinkFailed { link, chunk, reason: ChunkFailReason::NotHeld });
+            }
             Character::Leaves => self.after(ms, Input::LinkDown { link }),
             Character::Silent => {}
         }

@@ -24,7 +24,7 @@ pub const MAX_STRIKES: u32 = 2;
 /// Load and conduct of every open connection. One value serves all
 /// [`crate::Download`]s of a browser, because they share the connections.
 #[derive(Debug, Default)]
-pub struct Links(VecMap<Link, State>);
+pub struct Network(VecMap<Link, State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -34,7 +34,7 @@ struct State {
     banned: bool,
 }
 
-impl Links {
+impl Network {
     /// No connections.
     pub fn new() -> Self {
         Self::default()
