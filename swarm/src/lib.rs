@@ -19,16 +19,21 @@
 //! chunks within the read-ahead of a reader are fetched or kept.
 
 mod download;
+mod holders;
 mod network;
 mod origin;
 pub mod policy;
 mod readers;
+mod slots;
 mod time;
 mod types;
 
-pub use download::{Download, MAX_ORIGIN_REQUESTS, Settings};
-pub use network::{CHUNK_TIMEOUT, MAX_STRIKES, Network, STALL_TIMEOUT, WINDOW_BYTES};
-pub use origin::{MAX_ORIGIN_FAILURES, MAX_ORIGIN_RUN};
-pub use readers::READ_AHEAD;
+pub use download::{Download, Settings};
+pub use network::{
+    CHUNK_TIMEOUT, FIRST_BYTE_TIMEOUT, FLOOR_BYTES_PER_SECOND, MAX_WINDOW_BYTES, Network,
+    PROVED_BYTES, STALL_TIMEOUT, WINDOW_BYTES,
+};
+pub use origin::{MAX_ORIGIN_FAILURES, MAX_ORIGIN_REQUESTS, MAX_ORIGIN_RUN, MAX_URGENT_REQUESTS};
+pub use readers::{NEXT_RANGE_PATIENCE, READ_AHEAD};
 pub use time::Timestamp;
 pub use types::{Command, Input, Link, OriginRequest, ReaderId};

@@ -28,12 +28,15 @@ fn character() -> impl Strategy<Value = Character> {
         1 => Just(Character::Silent),
         1 => Just(Character::Liar),
         1 => Just(Character::Refuses),
+        1 => Just(Character::Busy),
+        1 => (2..500u64).prop_map(Character::Slow),
+        1 => (2..500u64).prop_map(Character::SlowLiar),
         1 => Just(Character::Leaves),
     ]
 }
 
 fn scenario() -> impl Strategy<Value = Scenario> {
-    let policy = prop_oneof![Just(PolicyName::Basic), Just(PolicyName::HeadStart)];
+    let policy = prop::sample::select(PolicyName::ALL.to_vec());
     let peer = (0..4000u64, character(), 0..60u32, 1..60u32, prop::option::of(0..6000u64));
     (
         (policy, 1..12_000_000u64, any::<u64>()),
