@@ -148,6 +148,9 @@ impl Download {
                 State::FromOrigin(_) | State::FromStore | State::Missing => {}
             }
         }
+        if self.slots.len() == 0 {
+            requests = self.origin.requests();
+        }
         // A request goes on as long as anything that is still to come is wanted.
         for request in requests {
             if !self.slots.iter().any(|slot| slot.state == State::FromOrigin(request)) {
