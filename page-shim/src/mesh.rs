@@ -107,8 +107,11 @@ struct Swarm {
 }
 
 /// A peer that we are connected or connecting to.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Member {
+    /// The id by which it knows us. A new socket gives us another one, and the
+    /// connection goes on under the old.
+    me: PeerId,
     open: bool,
     /// We made the offer, and it has not been answered by a connection yet.
     calling: bool,
@@ -227,7 +230,7 @@ impl Mesh {
     pub fn restate(&mut self) {
         let mut news = Vec::new();
         for (&peer, member) in self.members.iter().filter(|(_, member)| member.open) {
-            news.push(ToWorker::PeerUp { peer });
+            news.push(ToWorker::PeerUp { peer, me: member.me });
             for (&content, chunks) in &member.holds {
                 news.push(ToWorker::PeerHas { peer, content, chunks: chunks.clone() });
             }
@@ -314,7 +317,7 @@ impl Mesh {
             None => {}
         }
         self.counts.tried += 1;
-        self.members.insert(peer, Member::default());
+        self.members.insert(peer, Member::new(me));
         self.refresh();
         OfferVerdict::Accept
     }
@@ -326,10 +329,11 @@ impl Mesh {
         let Some(member) = self.members.get_mut(&peer) else { return };
         member.open = true;
         member.calling = false;
+        let me = member.me;
         self.failures.remove(&peer);
         self.push(Command::Tell(peer, PeerMessage::Hello { version: VERSION }));
         self.ask(peer);
-        self.push(Command::Worker(ToWorker::PeerUp { peer }));
+        self.push(Command::Worker(ToWorker::PeerUp { peer, me }));
         self.refresh();
     }
 
@@ -407,7 +411,7 @@ impl Mesh {
             {
                 continue;
             }
-            self.members.insert(peer, Member { calling: true, ..Member::default() });
+            self.members.insert(peer, Member { calling: true, ..Member::new(me) });
             self.counts.tried += 1;
             self.commands.push_back(Command::Call(peer));
         }
@@ -460,6 +464,17 @@ impl Mesh {
 }
 
 impl Member {
+    fn new(me: PeerId) -> Self {
+        Self {
+            me,
+            open: false,
+            calling: false,
+            asked: BTreeSet::new(),
+            interests: BTreeSet::new(),
+            holds: BTreeMap::new(),
+        }
+    }
+
     /// Whether it has shown that it is in the swarm of `content`.
     fn may_hold(&self, content: ContentId) -> bool {
         self.interests.contains(&content)

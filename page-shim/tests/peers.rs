@@ -462,7 +462,7 @@ async fn a_new_worker_hears_of_the_peers_and_that_older_requests_are_void() {
 
     let told = [
         fail(peer, content, ChunkFailReason::Broken),
-        ToWorker::PeerUp { peer },
+        ToWorker::PeerUp { peer, me: LARGE },
         has,
         ToWorker::Expecting { content, peers: 1 },
     ];

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use dcdn_protocol::message::shim::{BODY, HANDSHAKE, RECONNECT, SHELL, ToShim, ToWorker};
-use dcdn_protocol::{ChunkSet, ContentId, PeerId, SiteConfig, VERSION};
+use dcdn_protocol::{SiteConfig, VERSION};
 use dcdn_swarm::Input;
 use js_sys::{Array, ArrayBuffer, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -128,7 +128,7 @@ impl Engine {
                 }
                 self.expect_all(client);
             }
-            ToWorker::PeerUp { peer } => self.state().pages.link_up(client, peer),
+            ToWorker::PeerUp { peer, me } => self.peer_up(client, peer, me),
             ToWorker::PeerDown { peer } => {
                 let link = self.state().pages.link_down(client, peer);
                 self.links_gone(link.as_slice());
@@ -216,44 +216,10 @@ impl Engine {
         self.state().pages.get(client).map(|page| page.coord.clone())
     }
 
-    fn peer_has(
-        self: &Rc<Self>,
-        client: &str,
-        peer: PeerId,
-        content: ContentId,
-        chunks: &ChunkSet,
-    ) {
-        let link = {
-            let mut state = self.state();
-            let Some(link) = state.pages.link(client, peer) else { return };
-            state.pages.peer_has(link, content, chunks.clone());
-            link
-        };
-        let chunks = chunks.clone();
-        self.feed_where(|it| it.content() == Some(content), &Input::LinkHas { link, chunks });
-    }
-
-    fn expect_all(self: &Rc<Self>, client: &str) {
-        for id in self.sessions_where(|session| session.joined.contains(client)) {
-            self.expect(id);
-        }
-    }
-
     fn page_gone(self: &Rc<Self>, client: &str) {
         let gone = self.state().pages.remove(client);
         self.links_gone(&gone);
         self.expect_all(client);
-    }
-
-    fn links_gone(self: &Rc<Self>, gone: &[dcdn_swarm::Link]) {
-        for link in gone {
-            {
-                let mut state = self.state();
-                state.network.remove(*link);
-                state.requested.retain(|(asked, _, _), _| asked != link);
-            }
-            self.feed_where(|_| true, &Input::LinkDown { link: *link });
-        }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use dcdn_protocol::message::coord::DEFAULT_WANT;
 use dcdn_protocol::message::peer::ChunkFailReason;
 use dcdn_protocol::message::shim::ToShim;
 use dcdn_protocol::stats::Source;
@@ -129,10 +128,7 @@ impl Engine {
         self.feed(id, Input::Described { layout: manifest.layout });
         self.feed(id, Input::Stored { chunks: held });
         self.feed(id, Input::ManifestReady);
-        let holders = self.state().pages.holders(content);
-        for (link, chunks) in holders {
-            self.feed(id, Input::LinkHas { link, chunks });
-        }
+        self.introduce_all(id);
         let unverified = match self.state().sessions.get(&id) {
             Some(session) => session.chunks.unverified(),
             None => return,
@@ -150,44 +146,6 @@ impl Engine {
             session.chunks.drop_released();
         }
         self.feed(id, Input::ManifestUnavailable);
-    }
-
-    /// Lets the pages of a session's readers look for peers.
-    pub fn join(self: &Rc<Self>, id: SessionId) {
-        {
-            let state = &mut *self.state();
-            let Some(session) = state.sessions.get_mut(&id) else { return };
-            let Some(content) = session.content() else { return };
-            for reader in session.readers.values() {
-                let Some(page) = state.pages.get(&reader.client) else { continue };
-                if page.greeted && session.joined.insert(reader.client.clone()) {
-                    page.post(&ToShim::Have { content, chunks: state.catalogue.chunks(content) });
-                    page.post(&ToShim::Join { content, want: DEFAULT_WANT });
-                }
-            }
-        }
-        self.expect(id);
-    }
-
-    /// Tells a session's core how many peers may yet serve, if that is known.
-    pub fn expect(self: &Rc<Self>, id: SessionId) {
-        let peers = {
-            let state = self.state();
-            let Some(session) = state.sessions.get(&id) else { return };
-            let Some(content) = session.content() else { return };
-            let may_serve = |client: &String| match state.pages.get(client) {
-                Some(page) if !page.no_peers => {
-                    // Until the page has an answer, there may be somebody.
-                    page.expecting.get(&content).copied().unwrap_or(1)
-                }
-                _ => 0,
-            };
-            let pages = &session.joined;
-            (!pages.is_empty()).then(|| pages.iter().map(may_serve).sum())
-        };
-        if let Some(peers) = peers {
-            self.feed(id, Input::Expecting { peers });
-        }
     }
 
     /// Verifies a chunk that the origin has delivered, and keeps it. The readers

@@ -6,7 +6,6 @@ use std::rc::Rc;
 use std::time::Duration;
 use vecmap::VecMap;
 
-use dcdn_protocol::message::peer::ChunkFailReason;
 use dcdn_protocol::message::shim::{PageEvent, ToShim};
 use dcdn_protocol::stats::Source;
 use dcdn_protocol::{ByteRange, ChunkIndex, ContentId, Layout, SiteConfig};
@@ -18,7 +17,6 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{AbortController, AbortSignal, Response};
 
-use crate::chunks::Chunk;
 use crate::error::Error;
 use crate::js::{now, seed};
 use crate::origin::{self, Answer, Meta};
@@ -192,25 +190,6 @@ impl Engine {
             Timeout::new(wait.saturating_add(1), move || {
                 spawn_local(async move { engine.feed(id, Input::Tick) });
             })
-        });
-    }
-
-    fn request_chunk(self: &Rc<Self>, id: SessionId, link: Link, chunk: ChunkIndex) {
-        let mut state = self.state();
-        let asked = state
-            .sessions
-            .get(&id)
-            .and_then(|session| Some((session.content()?, session.layout?.size_of(chunk))));
-        if let (Some((content, size)), Some((page, peer))) = (asked, state.pages.at(link)) {
-            page.post(&ToShim::Request { peer, content, chunk, size });
-            state.requested.insert((link, content, chunk), id);
-            return;
-        }
-        drop(state);
-        // Not from within the core's own turn.
-        let engine = Rc::clone(self);
-        spawn_local(async move {
-            engine.feed(id, Input::LinkFailed { link, chunk, reason: ChunkFailReason::Broken });
         });
     }
 
@@ -421,14 +400,5 @@ impl Engine {
         if let Some(session) = self.state().sessions.get_mut(&id) {
             session.settling = settling;
         }
-    }
-
-    /// A chunk has come from a peer, unverified.
-    pub fn peer_chunk(self: &Rc<Self>, link: Link, content: ContentId, chunk: Chunk) {
-        let id = self.state().requested.remove(&(link, content, chunk.index));
-        // Without an entry it has been taken back, and was accounted for then.
-        let Some(id) = id else { return };
-        let engine = Rc::clone(self);
-        spawn_local(async move { engine.check_peer_chunk(id, link, chunk).await });
     }
 }

@@ -63,12 +63,23 @@ impl Drop for Page {
     }
 }
 
+/// Who is at the ends of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// Our page.
+    pub client: ClientId,
+    /// The id by which the peer knows it.
+    pub me: PeerId,
+    /// The peer.
+    pub peer: PeerId,
+}
+
 /// All pages, and the connections that they have between them.
 #[derive(Default)]
 pub struct Pages {
     pages: VecMap<ClientId, Page>,
     tallies: VecMap<ClientId, Tally>,
-    links: VecMap<Link, (ClientId, PeerId)>,
+    links: VecMap<Link, Ends>,
     has: VecMap<(Link, ContentId), ChunkSet>,
     awaited: VecSet<ClientId>,
     next_link: u32,
@@ -132,16 +143,18 @@ impl Pages {
         self.awaited.remove(client)
     }
 
-    /// A connection of `client` has opened.
-    pub fn link_up(&mut self, client: &str, peer: PeerId) {
-        let link = Link(self.next_link);
-        let Some(page) = self.pages.get_mut(client) else { return };
+    /// A connection of `client`, which goes by `me` there, has opened. `None` if
+    /// there is one to that peer already, or no such page.
+    pub fn link_up(&mut self, client: &str, peer: PeerId, me: PeerId) -> Option<Link> {
+        let page = self.pages.get_mut(client)?;
         if page.links.contains_key(&peer) {
-            return;
+            return None;
         }
+        let link = Link(self.next_link);
         self.next_link += 1;
         page.links.insert(peer, link);
-        self.links.insert(link, (client.to_owned(), peer));
+        self.links.insert(link, Ends { client: client.to_owned(), me, peer });
+        Some(link)
     }
 
     /// A connection of `client` is gone.
@@ -158,8 +171,18 @@ impl Pages {
 
     /// The page that owns a connection, and the peer at its other end.
     pub fn at(&self, link: Link) -> Option<(&Page, PeerId)> {
-        let (client, peer) = self.links.get(&link)?;
-        Some((self.pages.get(client)?, *peer))
+        let ends = self.links.get(&link)?;
+        Some((self.pages.get(&ends.client)?, ends.peer))
+    }
+
+    /// Every open connection.
+    pub fn links(&self) -> impl Iterator<Item = Link> {
+        self.links.keys().copied()
+    }
+
+    /// Who is at the ends of a connection.
+    pub fn ends(&self, link: Link) -> Option<&Ends> {
+        self.links.get(&link)
     }
 
     /// A peer has said what it holds.

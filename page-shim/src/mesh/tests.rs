@@ -26,6 +26,10 @@ fn expecting(content: ContentId, peers: u32) -> Command {
     Command::Worker(ToWorker::Expecting { content, peers })
 }
 
+fn up(peer: PeerId) -> ToWorker {
+    ToWorker::PeerUp { peer, me: ME }
+}
+
 fn interested(peer: PeerId, content: ContentId) -> Command {
     Command::Tell(peer, PeerMessage::Interested { content })
 }
@@ -141,7 +145,7 @@ fn an_opened_channel_says_hello_and_asks_for_every_wanted_content_first() {
         [
             Command::Tell(SMALLER, PeerMessage::Hello { version: VERSION }),
             interested(SMALLER, CONTENT),
-            Command::Worker(ToWorker::PeerUp { peer: SMALLER }),
+            Command::Worker(up(SMALLER)),
         ]
     );
 
@@ -271,17 +275,31 @@ fn a_new_worker_is_told_everything_again() {
     let has = ToWorker::PeerHas { peer: SMALLER, content: CONTENT, chunks: ChunkSet::full(3) };
     assert_eq!(
         drain(&mut mesh),
-        [
-            Command::Worker(ToWorker::PeerUp { peer: SMALLER }),
-            Command::Worker(has),
-            expecting(CONTENT, 2),
-        ]
+        [Command::Worker(up(SMALLER)), Command::Worker(has), expecting(CONTENT, 2),]
     );
 
     mesh.unreachable();
     drain(&mut mesh);
     mesh.restate();
     assert!(drain(&mut mesh).contains(&Command::Worker(ToWorker::NoPeers)));
+}
+
+#[test]
+fn a_connection_keeps_the_id_that_the_page_had_when_it_was_made() {
+    let mut mesh = joined(8);
+    mesh.offered(SMALLER, 0.0);
+    mesh.opened(SMALLER);
+    mesh.unreachable();
+    mesh.welcomed(OTHER);
+    mesh.offered(LARGER, 1.0);
+    drain(&mut mesh);
+
+    mesh.opened(LARGER);
+    let newer = Command::Worker(ToWorker::PeerUp { peer: LARGER, me: OTHER });
+    assert!(drain(&mut mesh).contains(&newer));
+    mesh.restate();
+    let told = drain(&mut mesh);
+    assert!(told.contains(&Command::Worker(up(SMALLER))) && told.contains(&newer));
 }
 
 #[test]

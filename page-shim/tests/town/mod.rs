@@ -197,7 +197,7 @@ impl Stranger {
         let id = PeerId([0xEE; 16]);
         let mut stranger = Self::calling(relay, id, resident.id);
         stranger.hear(|event| matches!(event, ConnectionEvent::Open).then_some(())).await;
-        resident.hear_exactly(&ToWorker::PeerUp { peer: id }).await;
+        resident.hear_exactly(&ToWorker::PeerUp { peer: id, me: resident.id }).await;
         (stranger, id)
     }
 

@@ -68,6 +68,9 @@ pub enum ToWorker {
     PeerUp {
         /// The peer.
         peer: PeerId,
+        /// The id that the page had on its socket when the connection was made: the
+        /// one by which the peer knows it.
+        me: PeerId,
     },
     /// A peer's channel is gone; so is all that was asked of it.
     PeerDown {

@@ -1,0 +1,153 @@
+//! Peers and the sessions that they may serve: who is there, what is asked of them,
+//! what becomes of it.
+
+use std::rc::Rc;
+
+use dcdn_protocol::message::coord::DEFAULT_WANT;
+use dcdn_protocol::message::peer::ChunkFailReason;
+use dcdn_protocol::message::shim::ToShim;
+use dcdn_protocol::{ChunkIndex, ChunkSet, ContentId, PeerId};
+use dcdn_swarm::{Input, Link};
+use wasm_bindgen_futures::spawn_local;
+
+use crate::chunks::Chunk;
+use crate::engine::Engine;
+use crate::pages::Ends;
+use crate::session::{Session, SessionId};
+
+impl Engine {
+    /// Lets the pages of a session's readers look for peers.
+    pub fn join(self: &Rc<Self>, id: SessionId) {
+        {
+            let state = &mut *self.state();
+            let Some(session) = state.sessions.get_mut(&id) else { return };
+            let Some(content) = session.content() else { return };
+            for reader in session.readers.values() {
+                let Some(page) = state.pages.get(&reader.client) else { continue };
+                if page.greeted && session.joined.insert(reader.client.clone()) {
+                    page.post(&ToShim::Have { content, chunks: state.catalogue.chunks(content) });
+                    page.post(&ToShim::Join { content, want: DEFAULT_WANT });
+                }
+            }
+        }
+        self.expect(id);
+    }
+
+    /// Tells a session's core how many peers may yet serve, if that is known.
+    pub fn expect(self: &Rc<Self>, id: SessionId) {
+        let peers = {
+            let state = self.state();
+            let Some(session) = state.sessions.get(&id) else { return };
+            let Some(content) = session.content() else { return };
+            let may_serve = |client: &String| match state.pages.get(client) {
+                Some(page) if !page.no_peers => {
+                    // Until the page has an answer, there may be somebody.
+                    page.expecting.get(&content).copied().unwrap_or(1)
+                }
+                _ => 0,
+            };
+            let pages = &session.joined;
+            (!pages.is_empty()).then(|| pages.iter().map(may_serve).sum())
+        };
+        if let Some(peers) = peers {
+            self.feed(id, Input::Expecting { peers });
+        }
+    }
+
+    /// A page's connection to a peer has opened.
+    pub fn peer_up(self: &Rc<Self>, client: &str, peer: PeerId, me: PeerId) {
+        let Some(link) = self.state().pages.link_up(client, peer, me) else { return };
+        // Those without a content yet hear of it when they have one.
+        for id in self.sessions_where(|session| session.content().is_some()) {
+            self.introduce(id, link);
+        }
+    }
+
+    /// Tells a session that has just got its content of every connection there is,
+    /// and of what is known to be held at their other ends.
+    pub fn introduce_all(self: &Rc<Self>, id: SessionId) {
+        let (links, holders) = {
+            let state = self.state();
+            let content = state.sessions.get(&id).and_then(Session::content);
+            let links: Vec<Link> = state.pages.links().collect();
+            (links, content.map(|content| state.pages.holders(content)).unwrap_or_default())
+        };
+        for link in links {
+            self.introduce(id, link);
+        }
+        for (link, chunks) in holders {
+            self.feed(id, Input::LinkHas { link, chunks });
+        }
+    }
+
+    fn introduce(self: &Rc<Self>, id: SessionId, link: Link) {
+        let Some(Ends { me, peer, .. }) = self.state().pages.ends(link).cloned() else { return };
+        self.feed(id, Input::LinkUp { link, me, peer, expected: ChunkSet::new() });
+    }
+
+    /// A peer has said what it holds of a content.
+    pub fn peer_has(
+        self: &Rc<Self>,
+        client: &str,
+        peer: PeerId,
+        content: ContentId,
+        chunks: &ChunkSet,
+    ) {
+        let link = {
+            let mut state = self.state();
+            let Some(link) = state.pages.link(client, peer) else { return };
+            state.pages.peer_has(link, content, chunks.clone());
+            link
+        };
+        let chunks = chunks.clone();
+        self.feed_where(|it| it.content() == Some(content), &Input::LinkHas { link, chunks });
+    }
+
+    /// Does [`Engine::expect`] for every session that `client` looks for peers for.
+    pub fn expect_all(self: &Rc<Self>, client: &str) {
+        for id in self.sessions_where(|session| session.joined.contains(client)) {
+            self.expect(id);
+        }
+    }
+
+    /// Connections are gone, and all that was asked over them.
+    pub fn links_gone(self: &Rc<Self>, gone: &[Link]) {
+        for link in gone {
+            {
+                let mut state = self.state();
+                state.network.remove(*link);
+                state.requested.retain(|(asked, _, _), _| asked != link);
+            }
+            self.feed_where(|_| true, &Input::LinkDown { link: *link });
+        }
+    }
+
+    /// Asks a peer for a chunk.
+    pub fn request_chunk(self: &Rc<Self>, id: SessionId, link: Link, chunk: ChunkIndex) {
+        let mut state = self.state();
+        let asked = state
+            .sessions
+            .get(&id)
+            .and_then(|session| Some((session.content()?, session.layout?.size_of(chunk))));
+        if let (Some((content, size)), Some((page, peer))) = (asked, state.pages.at(link)) {
+            page.post(&ToShim::Request { peer, content, chunk, size });
+            state.requested.insert((link, content, chunk), id);
+            return;
+        }
+        drop(state);
+        // Not from within the core's own turn.
+        let engine = Rc::clone(self);
+        spawn_local(async move {
+            engine.feed(id, Input::LinkFailed { link, chunk, reason: ChunkFailReason::Broken });
+        });
+    }
+
+    /// A chunk has come from a peer, unverified.
+    pub fn peer_chunk(self: &Rc<Self>, link: Link, content: ContentId, chunk: Chunk) {
+        let id = self.state().requested.remove(&(link, content, chunk.index));
+        // Without an entry it has been taken back, and was accounted for then.
+        let Some(id) = id else { return };
+        let engine = Rc::clone(self);
+        spawn_local(async move { engine.check_peer_chunk(id, link, chunk).await });
+    }
+}
