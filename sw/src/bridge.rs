@@ -128,7 +128,7 @@ impl Engine {
                 }
                 self.expect_all(client);
             }
-            ToWorker::PeerUp { peer, me } => self.peer_up(client, peer, me),
+            ToWorker::PeerUp { peer, me, expected } => self.peer_up(client, peer, me, expected),
             ToWorker::PeerDown { peer } => {
                 let link = self.state().pages.link_down(client, peer);
                 self.links_gone(link.as_slice());

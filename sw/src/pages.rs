@@ -81,6 +81,7 @@ pub struct Pages {
     tallies: VecMap<ClientId, Tally>,
     links: VecMap<Link, Ends>,
     has: VecMap<(Link, ContentId), ChunkSet>,
+    expected: VecMap<(Link, ContentId), ChunkSet>,
     awaited: VecSet<ClientId>,
     next_link: u32,
 }
@@ -143,9 +144,15 @@ impl Pages {
         self.awaited.remove(client)
     }
 
-    /// A connection of `client`, which goes by `me` there, has opened. `None` if
-    /// there is one to that peer already, or no such page.
-    pub fn link_up(&mut self, client: &str, peer: PeerId, me: PeerId) -> Option<Link> {
+    /// A connection of `client`, which goes by `me` there, has opened to a peer that
+    /// is `expected` to hold something. `None` if there is one already, or no such page.
+    pub fn link_up(
+        &mut self,
+        client: &str,
+        peer: PeerId,
+        me: PeerId,
+        expected: Vec<(ContentId, ChunkSet)>,
+    ) -> Option<Link> {
         let page = self.pages.get_mut(client)?;
         if page.links.contains_key(&peer) {
             return None;
@@ -153,6 +160,8 @@ impl Pages {
         let link = Link(self.next_link);
         self.next_link += 1;
         page.links.insert(peer, link);
+        let expected = expected.into_iter().map(|(content, chunks)| ((link, content), chunks));
+        self.expected.extend(expected);
         self.links.insert(link, Ends { client: client.to_owned(), me, peer });
         Some(link)
     }
@@ -187,7 +196,13 @@ impl Pages {
 
     /// A peer has said what it holds.
     pub fn peer_has(&mut self, link: Link, content: ContentId, chunks: ChunkSet) {
+        self.expected.remove(&(link, content));
         self.has.insert((link, content), chunks);
+    }
+
+    /// What the peer at the other end is expected to hold, until it says itself.
+    pub fn expected(&self, link: Link, content: ContentId) -> ChunkSet {
+        self.expected.get(&(link, content)).cloned().unwrap_or_default()
     }
 
     /// Who holds what of `content`.
@@ -202,5 +217,6 @@ impl Pages {
     fn forget(&mut self, link: Link) {
         self.links.remove(&link);
         self.has.retain(|(holder, _), _| *holder != link);
+        self.expected.retain(|(holder, _), _| *holder != link);
     }
 }

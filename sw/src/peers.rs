@@ -12,7 +12,6 @@ use wasm_bindgen_futures::spawn_local;
 
 use crate::chunks::Chunk;
 use crate::engine::Engine;
-use crate::pages::Ends;
 use crate::session::{Session, SessionId};
 
 impl Engine {
@@ -55,8 +54,14 @@ impl Engine {
     }
 
     /// A page's connection to a peer has opened.
-    pub fn peer_up(self: &Rc<Self>, client: &str, peer: PeerId, me: PeerId) {
-        let Some(link) = self.state().pages.link_up(client, peer, me) else { return };
+    pub fn peer_up(
+        self: &Rc<Self>,
+        client: &str,
+        peer: PeerId,
+        me: PeerId,
+        expected: Vec<(ContentId, ChunkSet)>,
+    ) {
+        let Some(link) = self.state().pages.link_up(client, peer, me, expected) else { return };
         // Those without a content yet hear of it when they have one.
         for id in self.sessions_where(|session| session.content().is_some()) {
             self.introduce(id, link);
@@ -81,8 +86,14 @@ impl Engine {
     }
 
     fn introduce(self: &Rc<Self>, id: SessionId, link: Link) {
-        let Some(Ends { me, peer, .. }) = self.state().pages.ends(link).cloned() else { return };
-        self.feed(id, Input::LinkUp { link, me, peer, expected: ChunkSet::new() });
+        let up = {
+            let state = self.state();
+            let content = state.sessions.get(&id).and_then(Session::content);
+            let (Some(content), Some(ends)) = (content, state.pages.ends(link)) else { return };
+            let expected = state.pages.expected(link, content);
+            Input::LinkUp { link, me: ends.me, peer: ends.peer, expected }
+        };
+        self.feed(id, up);
     }
 
     /// A peer has said what it holds of a content.

@@ -71,6 +71,9 @@ pub enum ToWorker {
         /// The id that the page had on its socket when the connection was made: the
         /// one by which the peer knows it.
         me: PeerId,
+        /// What the coordination server expects the peer to hold, of contents that
+        /// the page joined. Replaced by the first [`ToWorker::PeerHas`] of each.
+        expected: Vec<(ContentId, ChunkSet)>,
     },
     /// A peer's channel is gone; so is all that was asked of it.
     PeerDown {
