@@ -165,6 +165,9 @@ impl Node {
             ToShim::Cancel { peer, content, chunk } => {
                 self.cancel(peer, ChunkKey { content, chunk });
             }
+            ToShim::Salvage { peer, content, chunk } => {
+                self.salvage(peer, ChunkKey { content, chunk });
+            }
             ToShim::Ban { peer } => self.mesh.ban(peer, now),
             ToShim::Welcome { .. }
             | ToShim::Reachable { .. }
@@ -430,6 +433,21 @@ impl Node {
         if link.downloads.cancel(key) {
             link.tell(&PeerMessage::Cancel { content, chunk });
         }
+    }
+
+    fn salvage(&mut self, peer: PeerId, key: ChunkKey) {
+        let ChunkKey { content, chunk } = key;
+        let mut kept = None;
+        if let Some(link) = self.links.get_mut(&peer)
+            && let Some(late) = link.downloads.take_back(key)
+        {
+            link.tell(&PeerMessage::Cancel { content, chunk });
+            kept = late.into_prefix();
+        }
+        // Answered in any case: the worker waits for it.
+        let received = kept.as_ref().map_or(0, ArrayBuffer::byte_length);
+        let salvaged = ToWorker::Salvaged { peer, content, chunk, received };
+        self.outlet.worker(&salvaged, kept.as_ref());
     }
 
     /// Ends the connection to `peer`, which the mesh does not know of yet.

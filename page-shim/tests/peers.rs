@@ -264,6 +264,50 @@ async fn late_pieces_of_a_request_that_the_worker_took_back_are_dropped_silently
 }
 
 #[wasm_bindgen_test]
+async fn of_a_request_taken_back_as_late_the_worker_gets_what_came_of_the_chunks_beginning() {
+    let (relay, content) = (Relay::default(), content(17));
+    let mut node = Resident::new(&relay, LARGE, &config());
+    let (mut stranger, peer) = Stranger::connected_to(&relay, &mut node).await;
+    let bytes = noise(CHUNK_SIZE, 17);
+    node.say(request(peer, content, FIRST));
+    stranger.hear_message(|m| matches!(m, PeerMessage::Request { .. }).then_some(())).await;
+    for piece in [1, 0, 3] {
+        let offset = piece * PIECE_SIZE;
+        let head = PeerMessage::Chunk { content, chunk: FIRST, offset, size: CHUNK_SIZE };
+        let body = Uint8Array::from(&bytes[offset as usize..(offset + PIECE_SIZE) as usize]);
+        stranger.outbox().send_with_body(&frame::encode_head(&head).unwrap(), &body).unwrap();
+    }
+    let three = |message: &ToWorker, _: Option<&_>| match message {
+        ToWorker::Progress { received, .. } => (*received == 3 * PIECE_SIZE).then_some(()),
+        _ => None,
+    };
+    node.hear(three).await;
+
+    let salvage = ToShim::Salvage { peer, content, chunk: FIRST };
+    node.say(salvage);
+
+    let kept = node
+        .hear(|message, body| {
+            let ToWorker::Salvaged { received, .. } = message else { return None };
+            assert_eq!(*received, 2 * PIECE_SIZE);
+            Some(bytes_of(body.unwrap()))
+        })
+        .await;
+    assert!(kept == bytes[..2 * PIECE_SIZE as usize], "the first two pieces, without the fourth");
+    stranger.hear_message(|m| matches!(m, PeerMessage::Cancel { .. }).then_some(())).await;
+    // Nothing is left to be taken back, with or without a connection.
+    for peer in [peer, SMALL] {
+        node.say(ToShim::Salvage { peer, content, chunk: FIRST });
+        node.hear(|message, body| {
+            let ToWorker::Salvaged { peer: of, received: 0, .. } = message else { return None };
+            assert!(*of == peer && body.is_none());
+            Some(())
+        })
+        .await;
+    }
+}
+
+#[wasm_bindgen_test]
 async fn uploads_keep_to_the_sites_rate_over_all_peers() {
     let (relay, content) = (Relay::default(), content(8));
     let rate = 1024 * 1024;

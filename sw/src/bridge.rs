@@ -84,7 +84,11 @@ impl Engine {
         spawn_local(async move { engine.forget_vanished().await });
     }
 
-    fn hear(self: &Rc<Self>, client: &str, data: &JsValue) -> Result<(), Error> {
+    /// A message on the port of `client`.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn hear(self: &Rc<Self>, client: &str, data: &JsValue) -> Result<(), Error> {
         let body = property(data, BODY);
         // Reading the message must not read the chunk into wasm memory.
         if let Some(object) = data.dyn_ref::<js_sys::Object>() {
@@ -137,13 +141,13 @@ impl Engine {
                 self.peer_has(client, peer, content, &chunks);
             }
             ToWorker::Progress { peer, content, chunk, received } => {
-                let (link, id) = {
+                let (link, asked) = {
                     let state = self.state();
                     let Some(link) = state.pages.link(client, peer) else { return Ok(()) };
                     (link, state.requested.get(&(link, content, chunk)).copied())
                 };
-                if let Some(id) = id {
-                    self.feed(id, Input::LinkProgress { link, chunk, received });
+                if let Some(asked) = asked {
+                    self.feed(asked.by, Input::LinkProgress { link, chunk, received });
                 }
             }
             ToWorker::Chunk { peer, content, chunk } => {
@@ -157,13 +161,21 @@ impl Engine {
                 }
             }
             ToWorker::ChunkFail { peer, content, chunk, reason } => {
-                let (link, id) = {
+                let (link, asked) = {
                     let mut state = self.state();
                     let Some(link) = state.pages.link(client, peer) else { return Ok(()) };
                     (link, state.requested.remove(&(link, content, chunk)))
                 };
-                if let Some(id) = id {
-                    self.feed(id, Input::LinkFailed { link, chunk, reason });
+                if let Some(asked) = asked {
+                    self.feed(asked.by, Input::LinkFailed { link, chunk, reason });
+                }
+            }
+            ToWorker::Salvaged { peer, content, chunk, .. } => {
+                let link = self.state().pages.link(client, peer);
+                if let Some(link) = link {
+                    // None if nothing came from the chunk's beginning.
+                    let beginning = body.dyn_into::<ArrayBuffer>().ok();
+                    self.salvaged(link, content, chunk, beginning.as_ref());
                 }
             }
             ToWorker::StatsRequest { id } => {

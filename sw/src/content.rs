@@ -140,10 +140,10 @@ impl Engine {
     }
 
     /// The origin alone serves this session.
-    fn do_without_manifest(self: &Rc<Self>, id: SessionId) {
+    pub fn do_without_manifest(self: &Rc<Self>, id: SessionId) {
         if let Some(session) = self.state().sessions.get_mut(&id) {
             session.manifest = ManifestState::Unavailable;
-            session.chunks.drop_released();
+            session.chunks.cannot_be_verified();
         }
         self.feed(id, Input::ManifestUnavailable);
     }
@@ -182,6 +182,39 @@ impl Engine {
         } else {
             self.do_without_manifest(id);
         }
+    }
+
+    /// Verifies a chunk that a peer has begun and the origin completed. Until then
+    /// nobody sees a byte of it.
+    pub async fn check_mixed_chunk(self: &Rc<Self>, id: SessionId, chunk: ChunkIndex) {
+        let Some((manifest, (link, bytes))) = self.state().sessions.get(&id).and_then(|session| {
+            Some((Rc::clone(session.manifest()?), session.chunks.suspect(chunk)?))
+        }) else {
+            return;
+        };
+        let right = is_right(&bytes, manifest.hash_of(chunk)).await;
+        {
+            let mut state = self.state();
+            let Some(session) = state.sessions.get_mut(&id) else { return };
+            // Meanwhile somebody else may have brought it, or nobody wants it any more.
+            if session.chunks.suspect(chunk).is_none_or(|(now, _)| now != link) {
+                return;
+            }
+            if !right {
+                session.chunks.reject(chunk);
+            } else if let Some(sources) = session.chunks.clear(chunk) {
+                session.relies_on_manifest = true;
+                session.fetched.insert(chunk, sources);
+                session.wake_readers();
+            }
+        }
+        if !right {
+            self.feed(id, Input::LinkLied { link, chunk });
+            return;
+        }
+        self.feed(id, Input::Ready { chunk, from: None });
+        let engine = Rc::clone(self);
+        spawn_local(async move { engine.keep(manifest.content_id(), chunk, &bytes).await });
     }
 
     /// Verifies a chunk from a peer. Until then nobody sees a byte of it.
@@ -249,8 +282,8 @@ impl Engine {
         }
         session.relies_on_manifest = true;
         let from = match from {
-            Source::Cache => session.fetched.get(&chunk).copied().unwrap_or(Source::Cache),
-            network => *session.fetched.entry(chunk).or_insert(network),
+            Source::Cache => session.fetched.get(&chunk).copied().unwrap_or(Source::Cache.into()),
+            network => *session.fetched.entry(chunk).or_insert(network.into()),
         };
         session.chunks.put(chunk, bytes, from);
         session.wake_readers();

@@ -8,11 +8,17 @@ use dcdn_protocol::message::peer::ChunkFailReason;
 use dcdn_protocol::message::shim::ToShim;
 use dcdn_protocol::{ChunkIndex, ChunkSet, ContentId, PeerId};
 use dcdn_swarm::{Input, Link};
+use gloo_timers::future::TimeoutFuture;
+use js_sys::{ArrayBuffer, Uint8Array};
 use wasm_bindgen_futures::spawn_local;
 
 use crate::chunks::Chunk;
-use crate::engine::Engine;
+use crate::engine::{Asked, Engine};
 use crate::session::{Session, SessionId};
+
+/// How long a page may take to hand over what has come of a late chunk, in
+/// milliseconds. It has nothing to wait for, so one that takes longer hangs.
+const SALVAGE_PATIENCE_MS: u32 = 500;
 
 impl Engine {
     /// Lets the pages of a session's readers look for peers.
@@ -142,7 +148,8 @@ impl Engine {
             .and_then(|session| Some((session.content()?, session.layout?.size_of(chunk))));
         if let (Some((content, size)), Some((page, peer))) = (asked, state.pages.at(link)) {
             page.post(&ToShim::Request { peer, content, chunk, size });
-            state.requested.insert((link, content, chunk), id);
+            let asked = Asked { by: id, salvaging: false };
+            state.requested.insert((link, content, chunk), asked);
             return;
         }
         drop(state);
@@ -155,10 +162,64 @@ impl Engine {
 
     /// A chunk has come from a peer, unverified.
     pub fn peer_chunk(self: &Rc<Self>, link: Link, content: ContentId, chunk: Chunk) {
-        let id = self.state().requested.remove(&(link, content, chunk.index));
+        let asked = self.state().requested.remove(&(link, content, chunk.index));
         // Without an entry it has been taken back, and was accounted for then.
-        let Some(id) = id else { return };
+        let Some(asked) = asked else { return };
         let engine = Rc::clone(self);
-        spawn_local(async move { engine.check_peer_chunk(id, link, chunk).await });
+        spawn_local(async move { engine.check_peer_chunk(asked.by, link, chunk).await });
+    }
+
+    /// Takes back a request that is late, for what has come of the chunk's beginning.
+    ///
+    /// The core hears how it ends in any case: from the page, with the connection's
+    /// end, or, if the page does nothing, after [`SALVAGE_PATIENCE_MS`].
+    pub fn salvage(self: &Rc<Self>, id: SessionId, link: Link, chunk: ChunkIndex) {
+        let key = {
+            let state = &mut *self.state();
+            let found = state
+                .requested
+                .iter_mut()
+                .find(|((over, _, what), asked)| (*over, *what, asked.by) == (link, chunk, id));
+            // Without an entry the chunk has come, and is being verified.
+            let (Some((&key, asked)), Some((page, peer))) = (found, state.pages.at(link)) else {
+                return;
+            };
+            asked.salvaging = true;
+            page.post(&ToShim::Salvage { peer, content: key.1, chunk });
+            key
+        };
+        let engine = Rc::clone(self);
+        spawn_local(async move {
+            TimeoutFuture::new(SALVAGE_PATIENCE_MS).await;
+            let waits = engine.state().requested.get(&key).is_some_and(|asked| asked.salvaging);
+            if waits {
+                engine.salvaged(link, key.1, chunk, None);
+            }
+        });
+    }
+
+    /// A page has taken back a request that was late.
+    pub fn salvaged(
+        self: &Rc<Self>,
+        link: Link,
+        content: ContentId,
+        chunk: ChunkIndex,
+        beginning: Option<&ArrayBuffer>,
+    ) {
+        let asked = self.state().requested.remove(&(link, content, chunk));
+        // Without an entry it has come whole, or was accounted for otherwise.
+        let Some(Asked { by, .. }) = asked else { return };
+        let kept = {
+            let mut state = self.state();
+            let Some(session) = state.sessions.get_mut(&by) else { return };
+            // What cannot be verified is of no use.
+            let layout = session.layout.filter(|_| session.content() == Some(content));
+            let beginning = beginning.map(|buffer| Uint8Array::new(buffer));
+            beginning
+                .zip(layout)
+                .filter(|(bytes, layout)| session.chunks.begin(*layout, chunk, bytes, link))
+        };
+        let received = kept.map_or(0, |(bytes, _)| bytes.length());
+        self.feed(by, Input::Salvaged { link, chunk, received });
     }
 }

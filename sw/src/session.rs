@@ -6,7 +6,6 @@ use std::task::Waker;
 use vecmap::{VecMap, VecSet};
 
 use dcdn_protocol::chunk::DEFAULT_CHUNK_SIZE;
-use dcdn_protocol::stats::Source;
 use dcdn_protocol::{ChunkIndex, ContentId, Layout, Manifest, SiteConfig};
 use dcdn_swarm::{Download, OriginRequest, ReaderId};
 use futures::channel::oneshot;
@@ -14,7 +13,7 @@ use futures::future::{LocalBoxFuture, Shared};
 use gloo_timers::callback::Timeout;
 use web_sys::{AbortController, Response};
 
-use crate::chunks::Chunks;
+use crate::chunks::{Chunks, Sources};
 use crate::origin::Meta;
 use crate::pages::ClientId;
 
@@ -59,7 +58,7 @@ pub struct Session {
     pub chunks: Chunks,
     /// Where each chunk came from that was not in the store before: what is read
     /// from the store later was not for free.
-    pub fetched: VecMap<ChunkIndex, Source>,
+    pub fetched: VecMap<ChunkIndex, Sources>,
     /// Whether anything from peers or store has been accepted: from then on the
     /// manifest cannot be dropped without mixing versions.
     pub relies_on_manifest: bool,

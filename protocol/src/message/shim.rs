@@ -120,6 +120,18 @@ pub enum ToWorker {
         /// Why.
         reason: ChunkFailReason,
     },
+    /// Answer to [`ToShim::Salvage`]: the request is taken back. The chunk's first
+    /// `received` bytes, unverified, are in [`BODY`] if there are any.
+    Salvaged {
+        /// The peer.
+        peer: PeerId,
+        /// The content.
+        content: ContentId,
+        /// The chunk.
+        chunk: ChunkIndex,
+        /// Bytes from the chunk's start; 0 if there are none, or no such request.
+        received: u32,
+    },
     /// Asks for [`ToShim::Stats`] of this page.
     StatsRequest {
         /// Comes back with the answer.
@@ -177,6 +189,17 @@ pub enum ToShim {
     },
     /// Take a request back.
     Cancel {
+        /// The peer.
+        peer: PeerId,
+        /// The content.
+        content: ContentId,
+        /// The chunk.
+        chunk: ChunkIndex,
+    },
+    /// A chunk will not come in time: take the request back as [`ToShim::Cancel`]
+    /// does, and hand over what has come from the chunk's start. Answered by
+    /// [`ToWorker::Salvaged`].
+    Salvage {
         /// The peer.
         peer: PeerId,
         /// The content.
