@@ -8,8 +8,8 @@ use std::collections::hash_map::Entry;
 use std::time::Instant;
 
 use dcdn_protocol::message::coord::{
-    DEFAULT_WANT, ErrorCode, FromCoord, MAX_CANDIDATE, MAX_HELD_RUNS, MAX_SDP, Recommended, Signal,
-    ToCoord,
+    ADAPTIVE_WANT, DEFAULT_WANT, ErrorCode, FromCoord, MAX_CANDIDATE, MAX_HELD_RUNS, MAX_SDP,
+    Recommended, Signal, ToCoord,
 };
 use dcdn_protocol::{ChunkSet, ContentId, GroupId, PeerId, VERSION};
 use rand::rngs::StdRng;
@@ -19,6 +19,8 @@ use crate::limit::{Rate, TokenBucket};
 
 /// Most peers that one answer names.
 pub const MAX_WANT: u8 = DEFAULT_WANT * 2;
+
+const _: () = assert!(ADAPTIVE_WANT <= MAX_WANT);
 
 /// Most bytes of the name of a media section in a candidate.
 const MAX_SDP_MID: usize = 256;

@@ -171,7 +171,7 @@ impl Engine {
                 }
             }
             Command::Salvage { link, chunk } => self.salvage(id, link, chunk),
-            Command::FindPeers => {}
+            Command::FindPeers => self.find_peers(id),
             Command::Ban { link } => {
                 let state = self.state();
                 let Some((page, peer)) = state.pages.at(link) else { return };

@@ -2,8 +2,8 @@
 //! what becomes of it.
 
 use std::rc::Rc;
+use std::time::Duration;
 
-use dcdn_protocol::message::coord::DEFAULT_WANT;
 use dcdn_protocol::message::peer::ChunkFailReason;
 use dcdn_protocol::message::shim::ToShim;
 use dcdn_protocol::{ChunkIndex, ChunkSet, ContentId, PeerId};
@@ -14,7 +14,11 @@ use wasm_bindgen_futures::spawn_local;
 
 use crate::chunks::Chunk;
 use crate::engine::{Asked, Engine};
+use crate::js::now;
 use crate::session::{Session, SessionId};
+
+/// Least time between two requests of one session for other peers.
+const FIND_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How long a page may take to hand over what has come of a late chunk, in
 /// milliseconds. It has nothing to wait for, so one that takes longer hangs.
@@ -27,15 +31,31 @@ impl Engine {
             let state = &mut *self.state();
             let Some(session) = state.sessions.get_mut(&id) else { return };
             let Some(content) = session.content() else { return };
+            let want = session.want();
             for reader in session.readers.values() {
                 let Some(page) = state.pages.get(&reader.client) else { continue };
                 if page.greeted && session.joined.insert(reader.client.clone()) {
                     page.post(&ToShim::Have { content, chunks: state.catalogue.chunks(content) });
-                    page.post(&ToShim::Join { content, want: DEFAULT_WANT });
+                    page.post(&ToShim::Join { content, want });
                 }
             }
         }
         self.expect(id);
+    }
+
+    /// Lets the pages that look for peers for a session ask for others.
+    pub fn find_peers(&self, id: SessionId) {
+        let state = &mut *self.state();
+        let Some(session) = state.sessions.get_mut(&id) else { return };
+        let Some(content) = session.content() else { return };
+        if session.asked_for_peers.is_some_and(|at| now() - at < FIND_INTERVAL) {
+            return;
+        }
+        session.asked_for_peers = Some(now());
+        let want = session.want();
+        for page in session.joined.iter().filter_map(|client| state.pages.get(client)) {
+            page.post(&ToShim::Join { content, want });
+        }
     }
 
     /// Tells a session's core how many peers may yet serve, if that is known.

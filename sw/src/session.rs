@@ -6,8 +6,9 @@ use std::task::Waker;
 use vecmap::{VecMap, VecSet};
 
 use dcdn_protocol::chunk::DEFAULT_CHUNK_SIZE;
-use dcdn_protocol::{ChunkIndex, ContentId, Layout, Manifest, SiteConfig};
-use dcdn_swarm::{Download, OriginRequest, ReaderId};
+use dcdn_protocol::message::coord::{ADAPTIVE_WANT, DEFAULT_WANT};
+use dcdn_protocol::{ChunkIndex, ContentId, Layout, Manifest, PolicyName, SiteConfig};
+use dcdn_swarm::{Download, OriginRequest, ReaderId, Timestamp};
 use futures::channel::oneshot;
 use futures::future::{LocalBoxFuture, Shared};
 use gloo_timers::callback::Timeout;
@@ -68,6 +69,8 @@ pub struct Session {
     pub origin: VecMap<OriginRequest, AbortController>,
     /// Pages that look for peers for us.
     pub joined: VecSet<ClientId>,
+    /// When the pages were last asked for more peers.
+    pub asked_for_peers: Option<Timestamp>,
     /// Responses that wait for [`Session::meta`].
     pub waiting: Vec<oneshot::Sender<Opening>>,
     /// The check of a known content for being current, while it is under way.
@@ -106,6 +109,7 @@ impl Session {
             readers: VecMap::new(),
             origin: VecMap::new(),
             joined: VecSet::new(),
+            asked_for_peers: None,
             waiting: Vec::new(),
             settling: None,
             timer: None,
@@ -124,6 +128,14 @@ impl Session {
     /// The content, by the manifest in force.
     pub fn content(&self) -> Option<ContentId> {
         self.manifest().map(|manifest| manifest.content_id())
+    }
+
+    /// How many peers its pages ask for at a time.
+    pub fn want(&self) -> u8 {
+        match self.config.policy {
+            PolicyName::Adaptive => ADAPTIVE_WANT,
+            _ => DEFAULT_WANT,
+        }
     }
 
     /// Takes over what the content is. `None` if it cannot be cut into chunks.

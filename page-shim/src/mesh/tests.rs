@@ -387,6 +387,37 @@ fn a_scattered_holding_is_cut_for_the_server() {
 }
 
 #[test]
+fn asking_again_calls_only_whom_it_is_not_connected_to_and_who_has_not_just_failed() {
+    let mut mesh = joined(8);
+    mesh.named(CONTENT, peers(&[SMALLER, LARGER]), 0.0);
+    mesh.opened(SMALLER);
+    mesh.closed(LARGER, 1.0);
+    drain(&mut mesh);
+
+    mesh.join(CONTENT, 8, 2.0);
+    let again = ToCoord::Join { content: CONTENT, want: 8, have: ChunkSet::new() };
+    assert_eq!(drain(&mut mesh), [Command::Coord(again)], "no peer is asked twice");
+    mesh.named(CONTENT, peers(&[LARGER, SMALLER, OTHER]), 3.0);
+    assert_eq!(drain(&mut mesh), [Command::Call(OTHER), expecting(CONTENT, 2)]);
+}
+
+#[test]
+fn asking_again_without_an_answer_of_news_leaves_the_number_of_peers_as_it_was() {
+    let mut mesh = joined(8);
+    mesh.named(CONTENT, peers(&[SMALLER]), 0.0);
+    mesh.opened(SMALLER);
+    drain(&mut mesh);
+
+    mesh.join(CONTENT, 8, 1.0);
+    drain(&mut mesh);
+    mesh.closed(SMALLER, 2.0);
+    let down = Command::Worker(ToWorker::PeerDown { peer: SMALLER });
+    assert_eq!(drain(&mut mesh), [down], "the answer may name others");
+    mesh.named(CONTENT, peers(&[SMALLER]), 3.0);
+    assert_eq!(drain(&mut mesh), [expecting(CONTENT, 0)]);
+}
+
+#[test]
 fn a_content_left_and_joined_again_is_asked_about_again() {
     let mut mesh = joined(8);
     mesh.offered(SMALLER, 0.0);

@@ -16,6 +16,9 @@ pub const MAX_CANDIDATE: usize = 1024;
 /// Peers recommended for one join: the thesis's number (section 3.1).
 pub const DEFAULT_WANT: u8 = 5;
 
+/// The same with the policy `adaptive`, which asks as many peers in parallel.
+pub const ADAPTIVE_WANT: u8 = 8;
+
 /// Most runs of chunks in what is said of one member's holding. Of more only the
 /// first count: whoever reads a content from its start holds those longest, and
 /// what is left out is only learnt later, from the peer itself.

@@ -6,7 +6,7 @@
 mod support;
 
 use dcdn_protocol::message::shim::{BODY, ToWorker};
-use dcdn_protocol::{Manifest, PeerId};
+use dcdn_protocol::{Manifest, PeerId, PolicyName};
 use gloo_timers::future::TimeoutFuture;
 use js_sys::Reflect;
 use serde::Serialize;
@@ -152,6 +152,34 @@ impl Scene {
     fn page_heard(&self, wanted: impl Fn(&ToShim) -> bool) -> bool {
         self.told.borrow().iter().any(wanted)
     }
+}
+
+#[wasm_bindgen_test]
+async fn pages_are_asked_for_more_peers_at_most_once_in_five_seconds() {
+    let scene = Scene::new(30).await;
+    let adaptive = SiteConfig { policy: PolicyName::Adaptive, ..SiteConfig::default() };
+    {
+        let mut state = scene.engine.state();
+        let session = state.sessions.get_mut(&scene.session).unwrap();
+        session.config = adaptive;
+        session.joined.insert(PAGE.to_owned());
+    }
+
+    scene.command(&Command::FindPeers);
+    scene.command(&Command::FindPeers);
+    // Heard after what was said before.
+    scene.command(&Command::Ban { link: scene.link });
+    scene.until(|it| it.page_heard(|said| matches!(said, ToShim::Ban { .. }))).await;
+
+    let content = scene.manifest.content_id();
+    let joins: Vec<_> = scene
+        .told
+        .borrow()
+        .iter()
+        .filter(|said| matches!(said, ToShim::Join { .. }))
+        .cloned()
+        .collect();
+    assert_eq!(joins, [ToShim::Join { content, want: 8 }]);
 }
 
 #[wasm_bindgen_test]
