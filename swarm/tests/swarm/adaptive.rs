@@ -131,6 +131,19 @@ fn a_peer_is_asked_for_what_it_is_expected_to_hold() {
 }
 
 #[test]
+fn what_a_peer_is_not_expected_to_hold_is_not_fetched_before_it_has_spoken() {
+    let mut world = world(3000);
+    world.manifest_after(5);
+    world.after(6, Input::Expecting { peers: 1 });
+    world.expected_peer(50, 1, ChunkSet::full(3), all());
+    world.after(90, Input::LinkHas { link: dcdn_swarm::Link(1), chunks: all() });
+    world.open(1, world.whole());
+    world.run();
+
+    assert_eq!(world.from_origin, [0]);
+}
+
+#[test]
 fn an_expectation_that_is_wrong_costs_a_question_and_no_more() {
     let mut world = world(3000);
     world.manifest_after(5);
