@@ -42,7 +42,7 @@ impl Default for SiteConfig {
     fn default() -> Self {
         Self {
             enabled: true,
-            policy: PolicyName::HeadStart,
+            policy: PolicyName::Adaptive,
             slack_ms: 3000,
             slack_percent: 0,
             mixed_http_percent: None,
