@@ -133,6 +133,13 @@ impl Download {
         !self.readers.is_empty()
     }
 
+    /// Whether `chunk` is of use now: within a reader's read-ahead, or before all
+    /// readers. For whoever reads a long answer of the origin, and should not read
+    /// it faster than that.
+    pub fn wants(&self, chunk: ChunkIndex) -> bool {
+        self.layout.is_none_or(|layout| self.readers.want(layout.range_of(chunk)))
+    }
+
     /// Chunks in memory or on their way there; bounded by the readers' read-ahead.
     pub fn active_chunks(&self) -> usize {
         self.active.len()

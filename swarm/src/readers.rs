@@ -41,6 +41,17 @@ impl Readers {
         self.0.values().map(|reader| reader.position).min()
     }
 
+    /// Whether any of `bytes` is within a reader's read-ahead, or all are before
+    /// every reader. Nobody wants anything where nobody reads.
+    pub fn want(&self, bytes: ByteRange) -> bool {
+        let ahead = |reader: &Reader| {
+            let end = reader.end.min(reader.position.saturating_add(READ_AHEAD));
+            bytes.end > reader.position && bytes.start < end
+        };
+        let before_all = self.0.values().all(|reader| bytes.end <= reader.position);
+        !self.0.is_empty() && (before_all || self.0.values().any(ahead))
+    }
+
     /// Every chunk within the read-ahead of a reader, those nearest to their
     /// reader first.
     pub fn wanted(&self, layout: Layout) -> Vec<ChunkIndex> {
