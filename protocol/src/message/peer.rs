@@ -46,6 +46,8 @@ pub enum PeerMessage {
         content: ContentId,
     },
     /// All the chunks of `content` that the sender holds. Replaces what it said before.
+    /// At once to who asks; afterwards several chunks together, and nothing that the
+    /// receiver has said to hold itself.
     Have {
         /// The content.
         content: ContentId,
