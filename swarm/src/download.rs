@@ -378,6 +378,9 @@ impl Download {
     ) {
         let size = self.size_of(chunk);
         let Some(slot) = self.slots.get_mut(chunk) else {
+            if from.is_none() {
+                self.origin.passed(chunk);
+            }
             self.wasted += u64::from(size);
             self.commands.push_back(Command::Release { chunk });
             return;
@@ -393,6 +396,7 @@ impl Download {
                     network.heard(link, now);
                     network.delivered(link, size, now);
                 } else {
+                    self.origin.passed(chunk);
                     self.commands.push_back(Command::CancelChunk { link, chunk });
                 }
             }

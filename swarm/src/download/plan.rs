@@ -167,11 +167,13 @@ impl Download {
 
     fn fetch(&mut self, layout: Layout, now: Timestamp, network: &mut Network) {
         // Without a change, only those are looked at for whom there is room now.
-        let all = std::mem::take(&mut self.changed) || self.look_again <= now;
+        let mut room = self.any_room(now, network);
+        let none_to_wait_for = !room && !self.any_usable(now, network);
+        let changed = std::mem::take(&mut self.changed);
+        let all = changed || self.look_again <= now || none_to_wait_for;
         if all {
             self.look_again = NEVER;
         }
-        let mut room = self.any_room(now, network);
         let (mut first, mut rest) = match all || room {
             true => self.missing(layout, now, network),
             false => Default::default(),
@@ -214,6 +216,10 @@ impl Download {
     fn any_room(&self, now: Timestamp, network: &Network) -> bool {
         let size = self.layout.map_or(DEFAULT_CHUNK_SIZE, Layout::chunk_size);
         self.holders.links().any(|link| network.usable(link, now) && network.has_room(link, size))
+    }
+
+    fn any_usable(&self, now: Timestamp, network: &Network) -> bool {
+        self.holders.links().any(|link| network.usable(link, now))
     }
 
     /// What has to be asked for, in the policy's order, and behind that what is not

