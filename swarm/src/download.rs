@@ -1,30 +1,28 @@
-//! One content's download: what is wanted, what is under way, what to do next.
+//! One content's download: what is known, what is under way. What to do next is
+//! decided in [`plan`].
+
+mod ask_origin;
+mod late;
+mod plan;
 
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::time::Duration;
-use vecmap::{VecMap, VecSet};
 
 use dcdn_protocol::chunk::DEFAULT_CHUNK_SIZE;
+use dcdn_protocol::message::peer::ChunkFailReason;
 use dcdn_protocol::{ByteRange, ChunkIndex, ChunkSet, Layout, PolicyName};
-use rand_core::{Rng, SeedableRng};
+use rand_core::SeedableRng;
 use rand_pcg::Pcg32;
 
-use crate::origin::{MAX_ORIGIN_RUN, Origin};
-use crate::policy::{self, Choice, Policy, View};
-use crate::readers::Readers;
+use crate::holders::Holders;
+use crate::origin::Origin;
+use crate::policy::{self, Policy};
+use crate::readers::{Readers, Slack};
+use crate::slots::{Kept, Slots, State};
 use crate::{Command, Input, Link, Network, OriginRequest, Timestamp};
 
-/// Requests to the origin for one content at a time.
-pub const MAX_ORIGIN_REQUESTS: usize = 2;
-
-/// How long the first reader waits for the manifest and for anybody who looks for
-/// peers. Longer than either takes on a working site, and all that it costs where
-/// coordination hangs or a page has no script tag.
-const COORDINATION_PATIENCE: Duration = Duration::from_millis(2000);
-
-/// A run this near to its reader, in chunks, is asked of the origin however short it is.
-const URGENT: usize = 8;
+/// Later than anything.
+const NEVER: Timestamp = Timestamp(u64::MAX);
 
 /// What the site and the page chose.
 #[derive(Clone, Debug)]
@@ -46,38 +44,40 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Download {
     policy: Box<dyn Policy>,
-    slack: Duration,
+    slack: Slack,
     rng: Pcg32,
     layout: Option<Layout>,
-    manifest: ManifestState,
+    manifest: Manifest,
     readers: Readers,
     opened_at: Option<Timestamp>,
     head: ByteRange,
+    /// The request that was made before the content's layout was known.
+    cold: Option<(OriginRequest, ByteRange)>,
     stored: ChunkSet,
-    active: VecMap<ChunkIndex, Active>,
-    failed: VecMap<ChunkIndex, VecSet<Link>>,
-    links: VecMap<Link, ChunkSet>,
+    slots: Slots,
+    holders: Holders,
     expecting: Expecting,
     origin: Origin,
+    find_peers: FindPeers,
+    /// Bytes that came and were thrown away, and bytes that were of use.
+    wasted: u64,
+    useful: u64,
     reported_failure: bool,
+    /// Something has happened that may change the plan.
+    stale: bool,
+    /// The readers have moved: other chunks may be wanted.
+    moved: bool,
+    /// When a request to a peer may be late, at the earliest.
+    late_from: Timestamp,
     wake: Option<Timestamp>,
     commands: VecDeque<Command>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ManifestState {
+enum Manifest {
     Pending,
     Ready,
     Unavailable,
-}
-
-/// A chunk that is in memory or on its way there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Active {
-    FromStore,
-    FromOrigin(OriginRequest),
-    FromPeer { link: Link, since: Timestamp },
-    Ready,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,35 +87,50 @@ enum Expecting {
     Peers { count: usize, since: Timestamp },
 }
 
+/// When more peers were last asked for.
+#[derive(Clone, Copy, Debug, Default)]
+struct FindPeers {
+    next: Timestamp,
+    asked: u32,
+}
+
 impl Download {
     /// A download that knows nothing yet.
     pub fn new(settings: &Settings) -> Self {
         Self {
-            policy: policy::by_name(settings.policy),
-            slack: settings.slack,
+            policy: policy::of(settings),
+            slack: Slack { fixed: settings.slack, percent: settings.slack_percent },
             rng: Pcg32::seed_from_u64(settings.seed),
             layout: None,
-            manifest: ManifestState::Pending,
+            manifest: Manifest::Pending,
             readers: Readers::default(),
             opened_at: None,
             head: ByteRange::new(0, 0),
+            cold: None,
             stored: ChunkSet::new(),
-            active: VecMap::new(),
-            failed: VecMap::new(),
-            links: VecMap::new(),
+            slots: Slots::default(),
+            holders: Holders::default(),
             expecting: Expecting::Unknown,
             origin: Origin::default(),
+            find_peers: FindPeers::default(),
+            wasted: 0,
+            useful: 0,
             reported_failure: false,
+            stale: false,
+            moved: false,
+            late_from: NEVER,
             wake: None,
             commands: VecDeque::new(),
         }
     }
 
     /// Takes in what has happened and decides what to do about it.
-    pub fn handle(&mut self, input: Input, now: Timestamp, links: &mut Network) {
-        self.take_in(input, now, links);
-        self.give_up_on_slow_peers(now, links);
-        self.plan(now, links);
+    pub fn handle(&mut self, input: Input, now: Timestamp, network: &mut Network) {
+        self.take_in(input, now, network);
+        if self.stale || self.wake.is_some_and(|wake| wake <= now) {
+            self.stale = false;
+            self.plan(now, network);
+        }
     }
 
     /// The next thing to do.
@@ -130,60 +145,113 @@ impl Download {
 
     /// Whether anybody is reading.
     pub fn has_readers(&self) -> bool {
-        !self.readers.is_empty()
+        self.readers.any_open()
     }
 
-    /// Chunks in memory or on their way there; bounded by the readers' read-ahead.
+    /// Whether `chunk` is of use now: within a reader's read-ahead, or before all
+    /// that are. For whoever reads a long answer of the origin, and should not read
+    /// it faster than that.
+    pub fn wants(&self, chunk: ChunkIndex) -> bool {
+        let last = self.slots.iter().last().map(|slot| slot.chunk);
+        self.layout.is_none() || last.is_some_and(|last| chunk <= last)
+    }
+
+    /// Chunks in memory, on their way there or wanted; bounded by the readers'
+    /// read-ahead.
     pub fn active_chunks(&self) -> usize {
-        self.active.len()
+        self.slots.len()
     }
 
-    fn take_in(&mut self, input: Input, now: Timestamp, links: &mut Network) {
+    fn take_in(&mut self, input: Input, now: Timestamp, network: &mut Network) {
+        // What only adds to what is known changes no plan by itself.
+        self.stale |= !matches!(
+            input,
+            Input::LinkProgress { .. }
+                | Input::LinkHas { .. }
+                | Input::Stored { .. }
+                | Input::ReaderAdvanced { .. }
+                | Input::OriginAnswered { .. }
+        );
         match input {
             Input::ReaderOpened { reader, range } => {
-                self.readers.open(reader, range);
+                let there = self.is_there(range.start);
+                self.readers.open(reader, range, there, now);
                 if self.opened_at.is_none() {
                     self.opened_at = Some(now);
-                    self.head = ByteRange::new(range.start, range.start + self.policy.head_bytes());
+                    let left = self.layout.map(|it| it.length().saturating_sub(range.start));
+                    self.head = policy::head(range.start, self.policy.head_bytes(left));
+                }
+                self.moved = true;
+            }
+            Input::ReaderAdvanced { reader, position } => {
+                let there = self.is_there(position);
+                let before = self.readers.advance(reader, position, there, now);
+                if before.is_some_and(|before| self.chunk_at(before) != self.chunk_at(position)) {
+                    self.moved = true;
+                    self.stale = true;
                 }
             }
-            Input::ReaderAdvanced { reader, position } => self.readers.advance(reader, position),
-            Input::ReaderClosed { reader } => self.readers.close(reader),
+            Input::ReaderClosed { reader } => {
+                self.readers.close(reader, self.layout.map(Layout::length), now);
+                self.moved = true;
+            }
             Input::Described { layout } => self.described(layout),
-            Input::ManifestReady => self.manifest = ManifestState::Ready,
-            Input::ManifestUnavailable => self.manifest = ManifestState::Unavailable,
+            Input::ManifestReady => self.manifest = Manifest::Ready,
+            Input::ManifestUnavailable => self.manifest = Manifest::Unavailable,
             Input::Stored { chunks } => {
                 chunks.runs().for_each(|run| self.stored.insert_run(run));
+                self.stale |= self.slots.any_missing();
             }
             Input::StoreMissing { chunk } => {
                 self.stored.remove(chunk);
-                if self.active.get(&chunk) == Some(&Active::FromStore) {
-                    self.active.remove(&chunk);
+                if let Some(slot) = self.slots.get_mut(chunk)
+                    && slot.state == State::FromStore
+                {
+                    slot.state = State::Missing;
                 }
             }
             Input::Expecting { peers } => self.expect(peers as usize, now),
-            Input::LinkDown { link } => self.link_down(link),
-            Input::LinkHas { link, chunks } => {
-                self.links.insert(link, chunks);
+            Input::LinkUp { link, me, peer, expected } => {
+                self.holders.up(link, me, peer, expected);
             }
-            Input::LinkUp { .. } | Input::OriginAnswered { .. } | Input::Salvaged { .. } => {}
-            Input::LinkProgress { link, .. } => links.heard(link, now),
-            Input::LinkFailed { link, chunk, .. } => {
-                links.heard(link, now);
-                self.peer_failed(link, chunk, links);
+            Input::LinkDown { link } => {
+                self.holders.down(link);
+                self.lose(link);
+            }
+            Input::LinkHas { link, chunks } => {
+                self.holders.has(link, chunks);
+                self.stale |= self.slots.any_missing();
+            }
+            Input::LinkProgress { link, chunk, received } => {
+                network.heard(link, now);
+                self.progress(link, chunk, received);
+            }
+            Input::LinkFailed { link, chunk, reason } => {
+                self.refused(link, chunk, reason, now, network);
             }
             Input::LinkLied { link, chunk } => {
-                self.peer_failed(link, chunk, links);
-                links.ban(link);
+                self.peer_failed(link, chunk, network);
+                if let Some(slot) = self.slots.get_mut(chunk)
+                    && matches!(slot.state, State::FromOrigin(_))
+                {
+                    slot.state = State::Missing;
+                }
+                network.ban(link);
                 self.commands.push_back(Command::Ban { link });
             }
-            Input::Ready { chunk, from } => self.ready(chunk, from, now, links),
+            Input::Salvaged { link, chunk, received } => {
+                self.salvaged(link, chunk, received, network);
+            }
+            Input::Ready { chunk, from } => self.ready(chunk, from, now, network),
+            Input::OriginAnswered { request, ranges } => {
+                self.origin.answered(request, ranges, now, &mut network.origin);
+            }
             Input::OriginDone { request } => {
-                self.origin.end(request);
+                self.origin.end(request, &mut network.origin);
                 self.forget_request(request);
             }
             Input::OriginFailed { request } => {
-                self.origin.failed(request, now);
+                self.origin.failed(request, now, &mut network.origin);
                 self.forget_request(request);
             }
             Input::Tick => {}
@@ -195,13 +263,15 @@ impl Download {
             return;
         }
         self.layout = Some(layout);
+        self.moved = true;
+        let left = layout.length().saturating_sub(self.head.start);
+        let mut bytes = self.head.len().max(self.policy.head_bytes(Some(left)));
         // Peers are not worth waiting for when less than a chunk is left to them.
-        let left = layout.length().saturating_sub(self.head.end);
-        if !self.head.is_empty() && left < u64::from(layout.chunk_size()) {
-            self.head.end = self.head.end.max(layout.length());
+        if bytes > 0 && left.saturating_sub(bytes) < u64::from(layout.chunk_size()) {
+            bytes = left.max(bytes);
         }
-        // The head was asked for without knowing where the content ends.
-        self.active.retain(|chunk, _| chunk.0 < layout.chunk_count());
+        self.head = policy::head(self.head.start, bytes);
+        self.place_cold_request(layout);
     }
 
     fn expect(&mut self, count: usize, now: Timestamp) {
@@ -212,27 +282,70 @@ impl Download {
         };
     }
 
-    fn link_down(&mut self, link: Link) {
-        self.links.remove(&link);
-        for chunk in self.asked_of(link) {
-            self.active.remove(&chunk);
-            self.failed.entry(chunk).or_default().insert(link);
+    /// All that was asked over a connection is lost.
+    fn lose(&mut self, link: Link) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.link() == Some(link)) {
+            slot.state = State::Missing;
+            slot.failed.push(link);
         }
     }
 
-    fn asked_of(&self, link: Link) -> Vec<ChunkIndex> {
-        self.active
-            .iter()
-            .filter(|(_, active)| matches!(active, Active::FromPeer { link: l, .. } if *l == link))
-            .map(|(chunk, _)| *chunk)
-            .collect()
+    fn progress(&mut self, from: Link, chunk: ChunkIndex, bytes: u32) {
+        let Some(slot) = self.slots.get_mut(chunk) else { return };
+        if let State::FromPeer { link, received, .. } = &mut slot.state
+            && *link == from
+        {
+            *received = bytes.max(*received);
+        }
     }
 
-    fn peer_failed(&mut self, link: Link, chunk: ChunkIndex, links: &mut Network) {
-        if matches!(self.active.get(&chunk), Some(Active::FromPeer { link: l, .. }) if *l == link) {
-            links.answered(link, self.size_of(chunk));
-            self.active.remove(&chunk);
-            self.failed.entry(chunk).or_default().insert(link);
+    fn refused(
+        &mut self,
+        link: Link,
+        chunk: ChunkIndex,
+        reason: ChunkFailReason,
+        now: Timestamp,
+        network: &mut Network,
+    ) {
+        network.heard(link, now);
+        self.peer_failed(link, chunk, network);
+        match reason {
+            ChunkFailReason::NotHeld => self.holders.lacks(link, chunk),
+            ChunkFailReason::Busy => {
+                network.busy(link, now);
+                // It still holds the chunk, and may have time later.
+                if self.policy.keeps_deadlines()
+                    && let Some(slot) = self.slots.get_mut(chunk)
+                {
+                    slot.failed.retain(|failed| *failed != link);
+                }
+            }
+            ChunkFailReason::Declined => network.stalled(link, now),
+            ChunkFailReason::Broken => {}
+        }
+    }
+
+    fn peer_failed(&mut self, link: Link, chunk: ChunkIndex, network: &mut Network) {
+        let size = self.size_of(chunk);
+        let Some(slot) = self.slots.get_mut(chunk).filter(|slot| slot.link() == Some(link)) else {
+            return;
+        };
+        network.answered(link, size);
+        slot.state = State::Missing;
+        slot.failed.push(link);
+    }
+
+    fn salvaged(&mut self, link: Link, chunk: ChunkIndex, received: u32, network: &mut Network) {
+        let was_asked = self.slots.get(chunk).is_some_and(
+            |slot| matches!(slot.state, State::Salvaging { link: asked, .. } if asked == link),
+        );
+        if !was_asked {
+            return;
+        }
+        self.peer_failed(link, chunk, network);
+        let size = self.size_of(chunk);
+        if let Some(slot) = self.slots.get_mut(chunk) {
+            slot.kept = (received > 0 && received < size).then_some(Kept { link, bytes: received });
         }
     }
 
@@ -241,317 +354,60 @@ impl Download {
         chunk: ChunkIndex,
         from: Option<Link>,
         now: Timestamp,
-        links: &mut Network,
+        network: &mut Network,
     ) {
         let size = self.size_of(chunk);
-        match self.active.insert(chunk, Active::Ready) {
-            Some(Active::FromPeer { link, .. }) => {
-                links.answered(link, size);
+        let Some(slot) = self.slots.get_mut(chunk) else {
+            self.wasted += u64::from(size);
+            self.commands.push_back(Command::Release { chunk });
+            return;
+        };
+        match std::mem::replace(&mut slot.state, State::Ready) {
+            State::FromPeer { link, .. } | State::Salvaging { link, .. } => {
+                network.answered(link, size);
                 if from == Some(link) {
-                    links.heard(link, now);
+                    network.heard(link, now);
+                    network.delivered(link, size, now);
                 } else {
                     self.commands.push_back(Command::CancelChunk { link, chunk });
                 }
             }
-            Some(Active::FromOrigin(_)) if from.is_none() => self.origin.delivered(),
+            State::FromOrigin(_) if from.is_none() => {
+                self.origin.delivered(chunk);
+                network.origin.delivered(size, now);
+            }
             _ => {}
         }
-        self.failed.remove(&chunk);
+        slot.failed.clear();
+        slot.kept = None;
+        self.useful += u64::from(size);
+        if let Some(layout) = self.layout {
+            self.readers.arrived(layout.range_of(chunk), now);
+        }
     }
 
     fn forget_request(&mut self, request: OriginRequest) {
-        self.active.retain(|_, active| *active != Active::FromOrigin(request));
+        self.cold.take_if(|(cold, _)| *cold == request);
+        for slot in self.slots.iter_mut() {
+            if slot.state == State::FromOrigin(request) {
+                slot.state = State::Missing;
+            }
+        }
+    }
+
+    fn chunk_at(&self, offset: u64) -> ChunkIndex {
+        match self.layout {
+            Some(layout) => layout.chunk_at(offset),
+            None => ChunkIndex(narrow(offset / u64::from(DEFAULT_CHUNK_SIZE))),
+        }
+    }
+
+    fn is_there(&self, offset: u64) -> bool {
+        self.slots.get(self.chunk_at(offset)).is_some_and(|slot| slot.state == State::Ready)
     }
 
     fn size_of(&self, chunk: ChunkIndex) -> u32 {
         self.layout.map_or(DEFAULT_CHUNK_SIZE, |layout| layout.size_of(chunk))
-    }
-
-    fn give_up_on_slow_peers(&mut self, now: Timestamp, links: &mut Network) {
-        let mut slow = VecSet::new();
-        let late: Vec<_> = self
-            .active
-            .iter()
-            .filter_map(|(chunk, active)| match *active {
-                Active::FromPeer { link, since } if links.give_up_at(link, since) <= now => {
-                    Some((*chunk, link))
-                }
-                _ => None,
-            })
-            .collect();
-        for (chunk, link) in late {
-            self.peer_failed(link, chunk, links);
-            self.commands.push_back(Command::CancelChunk { link, chunk });
-            if slow.insert(link) {
-                links.strike(link);
-            }
-        }
-    }
-
-    fn plan(&mut self, now: Timestamp, links: &mut Network) {
-        self.wake = None;
-        match self.layout {
-            Some(layout) => {
-                let wanted = self.readers.wanted(layout);
-                self.let_go_of_unwanted(&wanted, links);
-                self.fetch(&wanted, layout, now, links);
-            }
-            None => self.plan_cold(now),
-        }
-        self.wake_for_slow_peers(links);
-    }
-
-    /// Nothing is known of the content: only the origin can say what it is,
-    /// unless the manifest does.
-    fn plan_cold(&mut self, now: Timestamp) {
-        let Some(start) = self.readers.first_position() else {
-            for request in self.origin.take_all() {
-                self.forget_request(request);
-                self.commands.push_back(Command::CancelOrigin { request });
-            }
-            return;
-        };
-        if self.origin.in_flight() > 0 {
-            return;
-        }
-        if self.origin.given_up() {
-            self.fail();
-            return;
-        }
-        if let Some(pause) = self.origin.pause(now) {
-            self.wake_at(pause);
-            return;
-        }
-        let patience = self.head.is_empty().then(|| self.peers_until(now));
-        if let Some(until) = patience.flatten() {
-            self.wake_at(until);
-            return;
-        }
-        let bytes = match self.head.len() {
-            0 => u64::from(MAX_ORIGIN_RUN) * u64::from(DEFAULT_CHUNK_SIZE),
-            head => head,
-        };
-        let first = narrow(start / u64::from(DEFAULT_CHUNK_SIZE));
-        let count = narrow(bytes.div_ceil(u64::from(DEFAULT_CHUNK_SIZE)));
-        self.ask_origin(first..first.saturating_add(count), DEFAULT_CHUNK_SIZE);
-    }
-
-    fn let_go_of_unwanted(&mut self, wanted: &[ChunkIndex], links: &mut Network) {
-        let wanted: ChunkSet = wanted.iter().copied().collect();
-        let unwanted: Vec<_> = self
-            .active
-            .iter()
-            .filter(|(chunk, _)| !wanted.contains(**chunk))
-            .map(|(chunk, active)| (*chunk, *active))
-            .collect();
-        for (chunk, active) in unwanted {
-            match active {
-                Active::Ready => self.commands.push_back(Command::Release { chunk }),
-                Active::FromPeer { link, .. } => {
-                    links.answered(link, self.size_of(chunk));
-                    self.commands.push_back(Command::CancelChunk { link, chunk });
-                }
-                Active::FromStore => {}
-                // A request to the origin goes on as long as any of it is wanted.
-                Active::FromOrigin(_) => continue,
-            }
-            self.active.remove(&chunk);
-        }
-        // A request of which nothing that is still to come is wanted.
-        let mut useful = VecMap::new();
-        for (chunk, active) in &self.active {
-            if let Active::FromOrigin(request) = active {
-                *useful.entry(*request).or_insert(false) |= wanted.contains(*chunk);
-            }
-        }
-        let idle = useful.into_iter().filter(|(_, useful)| !useful).map(|(request, _)| request);
-        for request in idle {
-            self.origin.end(request);
-            self.forget_request(request);
-            self.commands.push_back(Command::CancelOrigin { request });
-        }
-    }
-
-    fn fetch(
-        &mut self,
-        wanted: &[ChunkIndex],
-        layout: Layout,
-        now: Timestamp,
-        links: &mut Network,
-    ) {
-        let mut missing = Vec::new();
-        for &chunk in wanted {
-            if self.active.contains_key(&chunk) {
-                continue;
-            }
-            if self.stored.contains(chunk) {
-                self.active.insert(chunk, Active::FromStore);
-                self.commands.push_back(Command::ReadStore { chunk });
-            } else {
-                missing.push(chunk);
-            }
-        }
-        if self.policy.random_order() {
-            shuffle(&mut missing, &mut self.rng);
-        }
-        let mut from_origin = ChunkSet::new();
-        for chunk in missing {
-            match self.choose(chunk, layout, now, links) {
-                Choice::Origin => {
-                    from_origin.insert(chunk);
-                }
-                Choice::Peer(link) => {
-                    self.active.insert(chunk, Active::FromPeer { link, since: now });
-                    links.asked(link, layout.size_of(chunk), now);
-                    self.commands.push_back(Command::RequestChunk { link, chunk });
-                }
-                Choice::Wait(until) => {
-                    if let Some(until) = until {
-                        self.wake_at(until);
-                    }
-                }
-            }
-        }
-        self.fetch_from_origin(&from_origin, wanted, layout, now);
-    }
-
-    fn choose(
-        &mut self,
-        chunk: ChunkIndex,
-        layout: Layout,
-        now: Timestamp,
-        links: &Network,
-    ) -> Choice {
-        let failed_at = self.failed.get(&chunk);
-        let holders: Vec<Link> = if self.manifest == ManifestState::Ready {
-            self.links
-                .iter()
-                .filter(|(link, has)| {
-                    has.contains(chunk)
-                        && links.usable(**link)
-                        && failed_at.is_none_or(|failed| !failed.contains(link))
-                })
-                .map(|(link, _)| *link)
-                .collect()
-        } else {
-            Vec::new()
-        };
-        let size = layout.size_of(chunk);
-        let ready: Vec<Link> =
-            holders.iter().copied().filter(|link| links.has_room(*link, size)).collect();
-        self.policy.choose(&View {
-            chunk,
-            in_head: !layout.range_of(chunk).intersection(self.head).is_empty(),
-            peer_failed: failed_at.is_some(),
-            origin_ailing: self.origin.ailing(),
-            busy: holders.len() > ready.len(),
-            ready: &ready,
-            peers_until: self.peers_until(now),
-            dice: self.rng.next_u32(),
-        })
-    }
-
-    /// Until when it is worth waiting for peers that have not said yet what they hold.
-    fn peers_until(&self, now: Timestamp) -> Option<Timestamp> {
-        let opened_at = self.opened_at?;
-        let until = match (self.manifest, self.expecting) {
-            (ManifestState::Unavailable, _) | (_, Expecting::Nobody) => return None,
-            (ManifestState::Pending, _) | (_, Expecting::Unknown) => {
-                opened_at + COORDINATION_PATIENCE
-            }
-            (ManifestState::Ready, Expecting::Peers { count, since }) => {
-                if self.links.len() >= count {
-                    return None;
-                }
-                since + self.slack
-            }
-        };
-        (until > now).then_some(until)
-    }
-
-    /// Asks the origin for `chunks`, neighbours in one request.
-    fn fetch_from_origin(
-        &mut self,
-        chunks: &ChunkSet,
-        wanted: &[ChunkIndex],
-        layout: Layout,
-        now: Timestamp,
-    ) {
-        let Some(first) = chunks.iter().next() else { return };
-        if self.origin.given_up() {
-            if wanted.first() == Some(&first) {
-                self.fail();
-            }
-            return;
-        }
-        if let Some(pause) = self.origin.pause(now) {
-            self.wake_at(pause);
-            return;
-        }
-        let urgent: ChunkSet = wanted.iter().take(URGENT).copied().collect();
-        for run in runs(chunks) {
-            if self.origin.in_flight() >= MAX_ORIGIN_REQUESTS {
-                return;
-            }
-            // A reader that advances chunk by chunk must not make a request for each.
-            let worth_it = run.end - run.start >= MAX_ORIGIN_RUN / 2
-                || run.end == layout.chunk_count()
-                || urgent.contains(ChunkIndex(run.start));
-            if worth_it {
-                self.ask_origin(run, layout.chunk_size());
-            }
-        }
-    }
-
-    fn ask_origin(&mut self, chunks: Range<u32>, chunk_size: u32) {
-        let request = self.origin.start();
-        for chunk in chunks.clone().map(ChunkIndex) {
-            self.active.insert(chunk, Active::FromOrigin(request));
-        }
-        let byte = |chunk: u32| u64::from(chunk) * u64::from(chunk_size);
-        let end = self.layout.map_or(u64::MAX, Layout::length).min(byte(chunks.end));
-        let range = ByteRange::new(byte(chunks.start), end);
-        self.commands.push_back(Command::FetchOrigin { request, range });
-    }
-
-    fn fail(&mut self) {
-        if !self.reported_failure {
-            self.reported_failure = true;
-            self.commands.push_back(Command::Fail);
-        }
-    }
-
-    fn wake_at(&mut self, at: Timestamp) {
-        self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
-    }
-
-    fn wake_for_slow_peers(&mut self, links: &Network) {
-        let next = self
-            .active
-            .values()
-            .filter_map(|active| match *active {
-                Active::FromPeer { link, since } => Some(links.give_up_at(link, since)),
-                _ => None,
-            })
-            .min();
-        if let Some(next) = next {
-            self.wake_at(next);
-        }
-    }
-}
-
-/// Neighbouring chunks as runs of at most [`MAX_ORIGIN_RUN`].
-fn runs(chunks: &ChunkSet) -> impl Iterator<Item = Range<u32>> {
-    chunks.runs().flat_map(|run| {
-        let starts = run.clone().step_by(MAX_ORIGIN_RUN as usize);
-        starts.map(move |start| start..run.end.min(start + MAX_ORIGIN_RUN))
-    })
-}
-
-/// Fisher-Yates. The modulo's bias does not matter for so few.
-fn shuffle(chunks: &mut [ChunkIndex], rng: &mut Pcg32) {
-    for last in (1..chunks.len()).rev() {
-        chunks.swap(last, rng.next_u32() as usize % (last + 1));
     }
 }
 

@@ -8,27 +8,34 @@
 //! order could differ between two runs: same inputs, same commands.
 //!
 //! ```text
-//!  readers' positions ─► wanted chunks, nearest first ─┐
-//!  store, manifest, peers, origin ─────────────────────┴► Policy ─► commands
+//!  readers: position, pace ─► wanted chunks, each with a deadline ─┐
+//!  store, manifest, peers, origin ─────────────────────────────────┴► Policy ─► commands
 //! ```
 //!
 //! A [`policy`] answers one question, where a missing chunk should come from
 //! now. What holds for every policy is here, not there: a chunk is in flight from
-//! one place at a time, a peer that is silent loses its chunks, a peer that lies
-//! is banned, an origin that fails is tried again with growing pauses, and only
-//! chunks within the read-ahead of a reader are fetched or kept.
+//! one place at a time, a peer that is silent or too slow loses its chunks and is
+//! left alone for a while, a peer that lies is banned, an origin that fails is tried
+//! again with growing pauses, and only chunks within the read-ahead of a reader are
+//! fetched or kept. What a decision costs depends on that window and on the number
+//! of connections, not on the content's length.
 
 mod download;
+mod holders;
 mod network;
 mod origin;
 pub mod policy;
 mod readers;
+mod slots;
 mod time;
 mod types;
 
-pub use download::{Download, MAX_ORIGIN_REQUESTS, Settings};
-pub use network::{CHUNK_TIMEOUT, MAX_STRIKES, Network, STALL_TIMEOUT, WINDOW_BYTES};
-pub use origin::{MAX_ORIGIN_FAILURES, MAX_ORIGIN_RUN};
-pub use readers::READ_AHEAD;
+pub use download::{Download, Settings};
+pub use network::{
+    CHUNK_TIMEOUT, FIRST_BYTE_TIMEOUT, FLOOR_BYTES_PER_SECOND, MAX_WINDOW_BYTES, Network,
+    PROVED_BYTES, STALL_TIMEOUT, WINDOW_BYTES,
+};
+pub use origin::{MAX_ORIGIN_FAILURES, MAX_ORIGIN_REQUESTS, MAX_ORIGIN_RUN, MAX_URGENT_REQUESTS};
+pub use readers::{NEXT_RANGE_PATIENCE, READ_AHEAD};
 pub use time::Timestamp;
 pub use types::{Command, Input, Link, OriginRequest, ReaderId};

@@ -1,95 +1,253 @@
-//! What is known of the connections, shared by all downloads.
+//! What is known of the connections and of the origin, shared by all downloads.
+
+mod origin;
+mod rate;
 
 use std::time::Duration;
+
 use vecmap::VecMap;
 
+pub(crate) use self::origin::OriginPace;
+use self::rate::Rate;
 use crate::{Link, Timestamp};
 
-/// Most bytes asked for and not yet received on one connection. A fresh
-/// connection that is asked for more loses packets on its sending side and
-/// stalls for hundreds of milliseconds.
+/// Most bytes asked for and not yet received on one connection until it has
+/// delivered [`PROVED_BYTES`]. A fresh connection that is asked for more loses
+/// packets on its sending side and stalls for hundreds of milliseconds.
 pub const WINDOW_BYTES: u32 = 512 * 1024;
+
+/// The same for a connection that has proved itself.
+pub const MAX_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
+
+/// What a connection must have delivered for the larger window.
+pub const PROVED_BYTES: u64 = 2 * 1024 * 1024;
 
 /// A connection over which something was asked and nothing has come for this
 /// long has stalled.
 pub const STALL_TIMEOUT: Duration = Duration::from_millis(2000);
 
+/// The same before the first byte of a chunk: the peer may be serving others.
+pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_millis(3000);
+
 /// A chunk that has not come whole by then is fetched elsewhere, however
 /// steadily it trickles.
 pub const CHUNK_TIMEOUT: Duration = Duration::from_millis(8000);
 
-/// A peer is no longer asked after so many stalls and timeouts.
-pub const MAX_STRIKES: u32 = 2;
+/// A peer that has been measured to send less, in bytes per second, is left alone
+/// for a while: a chunk of the usual size would not come within [`CHUNK_TIMEOUT`].
+pub const FLOOR_BYTES_PER_SECOND: u64 = 32 * 1024;
 
-/// Load and conduct of every open connection. One value serves all
-/// [`crate::Download`]s of a browser, because they share the connections.
+/// How long a peer is left alone after its first stall; doubled after each
+/// further one. After that it is tried with one chunk, like a new one.
+const FIRST_REST: Duration = Duration::from_millis(4000);
+
+/// How long a peer is left alone that has said that it is busy.
+const BUSY_REST: Duration = Duration::from_millis(1000);
+
+/// The window covers this much more than the round trip, so that a link is not
+/// idle while a request is on its way.
+const WINDOW_SPARE: Duration = Duration::from_millis(500);
+
+/// What an unknown link is taken to deliver, in bytes per second. Low enough that
+/// nothing urgent hangs on a guess.
+const UNKNOWN_RATE: u64 = 400_000;
+
+/// What an unknown link is taken to need for an answer.
+const UNKNOWN_ROUND_TRIP: Duration = Duration::from_millis(150);
+
+/// Load and conduct of every open connection, and the pace of the origin. One value
+/// serves all [`crate::Download`]s of a browser, because they share the connections.
 #[derive(Debug, Default)]
-pub struct Network(VecMap<Link, State>);
+pub struct Network {
+    links: VecMap<Link, Conduct>,
+    pub(crate) origin: OriginPace,
+}
 
 #[derive(Debug, Default)]
-struct State {
-    outstanding_bytes: u32,
+struct Conduct {
+    /// Bytes asked for and not answered.
+    outstanding: u32,
+    /// When something last came, or was asked of the idle link.
     last_heard: Timestamp,
-    strikes: u32,
+    /// When the last chunk was whole, or the idle link was asked.
+    busy_since: Timestamp,
+    /// Whether nothing has come since the idle link was asked.
+    awaiting_first: bool,
+    rate: Rate,
+    round_trip: Option<Duration>,
+    delivered: u64,
+    stalls: u32,
+    rests_until: Timestamp,
     banned: bool,
 }
 
 impl Network {
-    /// No connections.
+    /// No connections, and an origin of which nothing is known.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// A connection is gone for good.
     pub fn remove(&mut self, link: Link) {
-        self.0.remove(&link);
-    }
-
-    /// Whether the peer may be asked at all.
-    pub(crate) fn usable(&self, link: Link) -> bool {
-        self.0.get(&link).is_none_or(|state| !state.banned && state.strikes < MAX_STRIKES)
-    }
-
-    /// Whether `bytes` more fit into the connection's window. One request always
-    /// fits, whatever its size.
-    pub(crate) fn has_room(&self, link: Link, bytes: u32) -> bool {
-        let outstanding = self.0.get(&link).map_or(0, |state| state.outstanding_bytes);
-        outstanding == 0 || outstanding.saturating_add(bytes) <= WINDOW_BYTES
-    }
-
-    pub(crate) fn asked(&mut self, link: Link, bytes: u32, now: Timestamp) {
-        let state = self.0.entry(link).or_default();
-        if state.outstanding_bytes == 0 {
-            state.last_heard = now;
-        }
-        state.outstanding_bytes = state.outstanding_bytes.saturating_add(bytes);
+        self.links.remove(&link);
     }
 
     /// A request over `link` has been answered or taken back. A [`crate::Download`]
     /// says so itself; this is for requests that outlive theirs.
     pub fn answered(&mut self, link: Link, bytes: u32) {
-        if let Some(state) = self.0.get_mut(&link) {
-            state.outstanding_bytes = state.outstanding_bytes.saturating_sub(bytes);
+        if let Some(it) = self.links.get_mut(&link) {
+            it.outstanding = it.outstanding.saturating_sub(bytes);
         }
     }
 
+    /// Whether the peer may be asked at all.
+    pub(crate) fn usable(&self, link: Link, now: Timestamp) -> bool {
+        self.links.get(&link).is_none_or(|it| !it.banned && it.rests_until <= now)
+    }
+
+    /// When a peer that is left alone may be asked again.
+    pub(crate) fn rests_until(&self, link: Link, now: Timestamp) -> Option<Timestamp> {
+        let it = self.links.get(&link).filter(|it| !it.banned)?;
+        (it.rests_until > now).then_some(it.rests_until)
+    }
+
+    /// Whether `bytes` more fit into the connection's window. One request always
+    /// fits, whatever its size.
+    pub(crate) fn has_room(&self, link: Link, bytes: u32) -> bool {
+        self.links.get(&link).is_none_or(|it| {
+            it.outstanding == 0 || it.outstanding.saturating_add(bytes) <= it.window()
+        })
+    }
+
+    /// How long a chunk of `bytes` will probably take if it is asked for now.
+    pub(crate) fn estimate(&self, link: Link, bytes: u32) -> Duration {
+        let (round_trip, outstanding, rate) = match self.links.get(&link) {
+            Some(it) => (it.round_trip(), it.outstanding, it.rate.get()),
+            None => (UNKNOWN_ROUND_TRIP, 0, None),
+        };
+        round_trip
+            + transfer(outstanding.saturating_add(bytes).into(), rate.unwrap_or(UNKNOWN_RATE))
+    }
+
+    /// How long the rest of a request will probably take, with `ahead` bytes of
+    /// earlier requests before its `missing` ones. Whoever has been silent for a
+    /// while is expected to be silent for as long again.
+    pub(crate) fn remaining(
+        &self,
+        link: Link,
+        ahead: u32,
+        missing: u32,
+        now: Timestamp,
+    ) -> Duration {
+        let Some(it) = self.links.get(&link) else { return Duration::MAX };
+        let bytes = u64::from(ahead) + u64::from(missing);
+        let steady = transfer(bytes, it.rate.get().unwrap_or(UNKNOWN_RATE));
+        let silence = now - it.last_heard;
+        if silence > it.round_trip() * 2 { steady + silence } else { steady }
+    }
+
+    pub(crate) fn asked(&mut self, link: Link, bytes: u32, now: Timestamp) {
+        let it = self.links.entry(link).or_default();
+        if it.outstanding == 0 {
+            it.last_heard = now;
+            it.busy_since = now;
+            it.awaiting_first = true;
+        }
+        it.outstanding = it.outstanding.saturating_add(bytes);
+    }
+
+    /// Something has come over `link`.
     pub(crate) fn heard(&mut self, link: Link, now: Timestamp) {
-        if let Some(state) = self.0.get_mut(&link) {
-            state.last_heard = now;
+        let Some(it) = self.links.get_mut(&link) else { return };
+        if std::mem::take(&mut it.awaiting_first) {
+            let sample = now - it.busy_since;
+            let best = it.round_trip.map_or(sample, |known| known.min(sample) + sample / 8);
+            it.round_trip = Some(best.min(sample));
+        }
+        it.last_heard = now;
+    }
+
+    /// A chunk of `bytes` has come whole over `link`.
+    pub(crate) fn delivered(&mut self, link: Link, bytes: u32, now: Timestamp) {
+        let Some(it) = self.links.get_mut(&link) else { return };
+        it.rate.sample(bytes.into(), now - it.busy_since);
+        it.busy_since = now;
+        it.delivered += u64::from(bytes);
+        if it.is_too_slow() {
+            it.rest(now);
+        } else {
+            it.stalls = 0;
         }
     }
 
-    pub(crate) fn strike(&mut self, link: Link) {
-        self.0.entry(link).or_default().strikes += 1;
+    /// A chunk was taken back when `received` bytes of it had come since `since`.
+    pub(crate) fn fell_short(
+        &mut self,
+        link: Link,
+        received: u32,
+        since: Timestamp,
+        now: Timestamp,
+    ) {
+        if let Some(it) = self.links.get_mut(&link) {
+            it.rate.sample(received.into(), now - it.busy_since.max(since));
+            it.busy_since = now;
+            if it.is_too_slow() {
+                it.rest(now);
+            }
+        }
+    }
+
+    /// The peer was silent for too long: it is left alone for a while.
+    pub(crate) fn stalled(&mut self, link: Link, now: Timestamp) {
+        self.links.entry(link).or_default().rest(now);
+    }
+
+    /// The peer has too much to do.
+    pub(crate) fn busy(&mut self, link: Link, now: Timestamp) {
+        let it = self.links.entry(link).or_default();
+        it.rests_until = it.rests_until.max(now + BUSY_REST);
     }
 
     pub(crate) fn ban(&mut self, link: Link) {
-        self.0.entry(link).or_default().banned = true;
+        self.links.entry(link).or_default().banned = true;
     }
 
-    /// When a request made at `since` over `link` will have taken too long.
-    pub(crate) fn give_up_at(&self, link: Link, since: Timestamp) -> Timestamp {
-        let heard = self.0.get(&link).map_or(since, |state| state.last_heard.max(since));
-        (heard + STALL_TIMEOUT).min(since + CHUNK_TIMEOUT)
+    /// When a request made at `since` over `link`, of which something has come or
+    /// not, will have taken too long.
+    pub(crate) fn give_up_at(&self, link: Link, since: Timestamp, begun: bool) -> Timestamp {
+        let heard = self.links.get(&link).map_or(since, |it| it.last_heard.max(since));
+        let patience = if begun { STALL_TIMEOUT } else { FIRST_BYTE_TIMEOUT };
+        (heard + patience).min(since + CHUNK_TIMEOUT)
     }
+}
+
+impl Conduct {
+    fn round_trip(&self) -> Duration {
+        self.round_trip.unwrap_or(UNKNOWN_ROUND_TRIP)
+    }
+
+    fn is_too_slow(&self) -> bool {
+        self.rate.get().is_some_and(|rate| rate < FLOOR_BYTES_PER_SECOND)
+    }
+
+    /// Leaves the peer alone for a while, and takes it for unknown after that.
+    fn rest(&mut self, now: Timestamp) {
+        self.rests_until = now + FIRST_REST * 2u32.pow(self.stalls.min(4));
+        self.stalls += 1;
+        self.rate = Rate::default();
+        self.delivered = 0;
+    }
+
+    fn window(&self) -> u32 {
+        let Some(rate) = self.rate.get() else { return 0 };
+        let covered = u64::try_from((self.round_trip() + WINDOW_SPARE).as_millis()).unwrap_or(0);
+        let useful = u32::try_from(rate.saturating_mul(covered) / 1000).unwrap_or(u32::MAX);
+        let most = if self.delivered >= PROVED_BYTES { MAX_WINDOW_BYTES } else { WINDOW_BYTES };
+        useful.min(most)
+    }
+}
+
+/// Time for `bytes` at `rate` bytes per second.
+pub(crate) fn transfer(bytes: u64, rate: u64) -> Duration {
+    Duration::from_millis(bytes.saturating_mul(1000) / rate.max(1))
 }

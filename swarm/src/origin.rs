@@ -1,13 +1,23 @@
-//! The requests that are out to the origin, and how it has been behaving.
+//! The requests that are out to the origin for one content, and how it has been
+//! behaving.
 
 use std::time::Duration;
-use vecmap::VecSet;
+use vecmap::VecMap;
 
+use dcdn_protocol::ChunkIndex;
+
+use crate::network::OriginPace;
 use crate::{OriginRequest, Timestamp};
 
 /// Chunks in one request to the origin at the most: what is lost when a peer
 /// turns out to be faster.
 pub const MAX_ORIGIN_RUN: u32 = 16;
+
+/// Requests to the origin for one content at a time.
+pub const MAX_ORIGIN_REQUESTS: usize = 2;
+
+/// The same when a deadline is at stake.
+pub const MAX_URGENT_REQUESTS: usize = 4;
 
 /// The readers fail after so many failed requests in a row.
 pub const MAX_ORIGIN_FAILURES: u32 = 5;
@@ -17,31 +27,59 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 #[derive(Debug, Default)]
 pub(crate) struct Origin {
-    in_flight: VecSet<OriginRequest>,
+    in_flight: VecMap<OriginRequest, Asked>,
     next: u32,
     failures: u32,
     paused_until: Timestamp,
+    /// It does not know ranges: every answer is the whole content.
+    whole_only: bool,
+    /// With such an origin, one past the last chunk that the request has brought.
+    front: u32,
+}
+
+#[derive(Debug)]
+struct Asked {
+    at: Timestamp,
+    answered: bool,
 }
 
 impl Origin {
-    pub fn start(&mut self) -> OriginRequest {
+    pub fn start(&mut self, now: Timestamp) -> OriginRequest {
         let request = OriginRequest(self.next);
         self.next += 1;
-        self.in_flight.insert(request);
+        self.front = 0;
+        self.in_flight.insert(request, Asked { at: now, answered: false });
         request
     }
 
-    pub fn end(&mut self, request: OriginRequest) {
-        self.in_flight.remove(&request);
+    pub fn answered(
+        &mut self,
+        request: OriginRequest,
+        ranges: bool,
+        now: Timestamp,
+        pace: &mut OriginPace,
+    ) {
+        let Some(asked) = self.in_flight.get_mut(&request) else { return };
+        if !std::mem::replace(&mut asked.answered, true) {
+            pace.answered(asked.at, now);
+        }
+        self.whole_only = !ranges;
+    }
+
+    pub fn end(&mut self, request: OriginRequest, pace: &mut OriginPace) {
+        if self.in_flight.remove(&request).is_some_and(|asked| asked.answered) {
+            pace.ended();
+        }
     }
 
     /// It has delivered: earlier failures are forgiven.
-    pub fn delivered(&mut self) {
+    pub fn delivered(&mut self, chunk: ChunkIndex) {
         self.failures = 0;
+        self.front = self.front.max(chunk.0 + 1);
     }
 
-    pub fn failed(&mut self, request: OriginRequest, now: Timestamp) {
-        self.end(request);
+    pub fn failed(&mut self, request: OriginRequest, now: Timestamp, pace: &mut OriginPace) {
+        self.end(request, pace);
         self.failures += 1;
         let pause = FIRST_PAUSE * 2u32.saturating_pow(self.failures.saturating_sub(1).min(8));
         self.paused_until = now + pause;
@@ -65,8 +103,20 @@ impl Origin {
         self.in_flight.len()
     }
 
-    /// Forgets every request under way and names them.
-    pub fn take_all(&mut self) -> Vec<OriginRequest> {
-        std::mem::take(&mut self.in_flight).into_iter().collect()
+    /// Every request under way.
+    pub fn requests(&self) -> Vec<OriginRequest> {
+        self.in_flight.keys().copied().collect()
+    }
+
+    /// Whether it always sends everything.
+    pub fn whole_only(&self) -> bool {
+        self.whole_only
+    }
+
+    /// With an origin that sends everything, the request under way if it will still
+    /// bring `chunk`.
+    pub fn will_bring(&self, chunk: ChunkIndex) -> Option<OriginRequest> {
+        let (request, _) = self.in_flight.iter().next()?;
+        (self.whole_only && chunk.0 >= self.front).then_some(*request)
     }
 }

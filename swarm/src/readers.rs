@@ -1,62 +1,186 @@
-//! Who reads what, and hence which chunks are wanted.
+//! Who reads what, at which pace, and hence which chunks are wanted by when.
 
-use dcdn_protocol::{ByteRange, ChunkIndex, ChunkSet, Layout};
+mod pace;
+
+use std::ops::Range;
+use std::time::Duration;
+
+use dcdn_protocol::{ByteRange, ChunkIndex, Layout};
 use vecmap::VecMap;
 
-use crate::ReaderId;
+use self::pace::Pace;
+use crate::network::OriginPace;
+use crate::{ReaderId, Timestamp};
 
 /// Bytes ahead of a reader that are fetched and kept in memory.
 pub const READ_AHEAD: u64 = 8 * 1024 * 1024;
 
-#[derive(Debug, Default)]
-pub(crate) struct Readers(VecMap<ReaderId, Reader>);
+/// How long what a player will ask for next is still wanted after it has read to
+/// the end of a range: it takes the next range when its own buffer has room.
+pub const NEXT_RANGE_PATIENCE: Duration = Duration::from_secs(10);
 
-#[derive(Debug)]
+/// What somebody must have read on end to be taken for a player that reads on
+/// behind the end of its range.
+const READS_ON_AFTER: u64 = 1024 * 1024;
+
+/// The readers of one content.
+#[derive(Debug, Default)]
+pub(crate) struct Readers {
+    open: VecMap<ReaderId, Reader>,
+    /// A reader that came to the end of its range, and not of the content.
+    between: Option<(Reader, Timestamp)>,
+}
+
+/// What the site and the page allow a reader to lose against plain HTTP.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slack {
+    pub fixed: Duration,
+    pub percent: u32,
+}
+
+#[derive(Clone, Debug)]
 struct Reader {
+    /// Where reading began, perhaps in an earlier range.
+    start: u64,
     position: u64,
     end: u64,
+    /// When reading began.
+    since: Timestamp,
+    /// Whether it goes on where another range ended: a player that reads on.
+    continues: bool,
+    pace: Pace,
 }
 
 impl Readers {
-    pub fn open(&mut self, reader: ReaderId, range: ByteRange) {
-        self.0.insert(reader, Reader { position: range.start, end: range.end });
+    /// A reader wants `range`; `there` says whether its first chunk is in memory.
+    pub fn open(&mut self, id: ReaderId, range: ByteRange, there: bool, now: Timestamp) {
+        let reader = match self.between.take() {
+            Some((before, _)) if before.position == range.start => {
+                let mut pace = before.pace;
+                pace.resumes(there, now);
+                Reader { end: range.end, continues: true, pace, ..before }
+            }
+            _ => Reader {
+                start: range.start,
+                position: range.start,
+                end: range.end,
+                since: now,
+                continues: false,
+                pace: Pace::new(now),
+            },
+        };
+        self.open.insert(id, reader);
     }
 
-    pub fn advance(&mut self, reader: ReaderId, position: u64) {
-        if let Some(reader) = self.0.get_mut(&reader) {
-            reader.position = reader.position.max(position);
+    /// A reader has been given everything before `position`; `there` says whether
+    /// the chunk at `position` is in memory. Returns where the reader stood before.
+    pub fn advance(
+        &mut self,
+        id: ReaderId,
+        position: u64,
+        there: bool,
+        now: Timestamp,
+    ) -> Option<u64> {
+        let reader = self.open.get_mut(&id)?;
+        let before = reader.position;
+        reader.position = before.max(position);
+        reader.pace.advanced(reader.position - before, there, now);
+        Some(before)
+    }
+
+    /// A chunk has come into memory.
+    pub fn arrived(&mut self, bytes: ByteRange, now: Timestamp) {
+        for reader in self.open.values_mut() {
+            if bytes.start <= reader.position && reader.position < bytes.end {
+                reader.pace.fed(now);
+            }
         }
     }
 
-    pub fn close(&mut self, reader: ReaderId) {
-        self.0.remove(&reader);
+    /// A reader is finished or gone.
+    pub fn close(&mut self, id: ReaderId, length: Option<u64>, now: Timestamp) {
+        let Some(mut reader) = self.open.remove(&id) else { return };
+        if reader.position >= reader.end && Some(reader.position) < length {
+            reader.pace.pauses();
+            self.between = Some((reader, now + NEXT_RANGE_PATIENCE));
+        }
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Forgets a player that does not ask for its next range. Returns whether it has.
+    pub fn expire(&mut self, now: Timestamp) -> bool {
+        self.between.take_if(|(_, until)| *until <= now).is_some()
+    }
+
+    /// When [`Readers::expire`] is due.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.between.as_ref().map(|(_, until)| *until)
+    }
+
+    /// Whether anybody is reading.
+    pub fn any_open(&self) -> bool {
+        !self.open.is_empty()
     }
 
     /// Offset at which the first of the readers stands.
     pub fn first_position(&self) -> Option<u64> {
-        self.0.values().map(|reader| reader.position).min()
+        self.open.values().map(|reader| reader.position).min()
     }
 
-    /// Every chunk within the read-ahead of a reader, those nearest to their
-    /// reader first.
-    pub fn wanted(&self, layout: Layout) -> Vec<ChunkIndex> {
-        let mut by_distance = Vec::new();
-        for reader in self.0.values() {
-            let end = reader.end.min(reader.position.saturating_add(READ_AHEAD));
-            let run = layout.covering(ByteRange::new(reader.position, end));
-            by_distance.extend(run.clone().map(|chunk| (chunk - run.start, ChunkIndex(chunk))));
-        }
-        by_distance.sort_unstable();
-        let mut seen = ChunkSet::new();
-        by_distance.retain(|(_, chunk)| {
-            let new = !seen.contains(*chunk);
-            seen.insert(*chunk);
-            new
+    /// The chunks within the read-ahead of a reader, as ascending runs apart.
+    pub fn wanted(&self, layout: Layout) -> Vec<Range<u32>> {
+        let mut runs: Vec<Range<u32>> =
+            self.all().map(|reader| layout.covering(reader.window())).collect();
+        runs.retain(|run| !run.is_empty());
+        runs.sort_unstable_by_key(|run| run.start);
+        runs.dedup_by(|next, run| {
+            let touches = next.start <= run.end;
+            if touches {
+                run.end = run.end.max(next.end);
+            }
+            touches
         });
-        by_distance.into_iter().map(|(_, chunk)| chunk).collect()
+        runs
+    }
+
+    /// By when a chunk with these bytes must have come whole: when the playhead
+    /// needs it or when the origin alone would have delivered it, whichever is
+    /// later, and the slack; for the most pressing of the readers.
+    pub fn deadline(&self, bytes: ByteRange, origin: &OriginPace, slack: Slack) -> Timestamp {
+        let deadlines = self.all().filter(|it| !it.window().intersection(bytes).is_empty());
+        deadlines
+            .map(|reader| reader.deadline(bytes, origin, slack))
+            .min()
+            .unwrap_or(Timestamp(u64::MAX))
+    }
+
+    /// Chunks from the nearest reader before it to `chunk`.
+    pub fn distance(&self, layout: Layout, chunk: ChunkIndex) -> u32 {
+        let from = |reader: &Reader| chunk.0.checked_sub(layout.chunk_at(reader.position).0);
+        self.all().filter_map(from).min().unwrap_or(u32::MAX)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Reader> {
+        self.open.values().chain(self.between.iter().map(|(reader, _)| reader))
+    }
+}
+
+impl Reader {
+    fn window(&self) -> ByteRange {
+        let ahead = self.position.saturating_add(READ_AHEAD);
+        let goes_on = self.continues || self.position >= self.end;
+        let reads_on = goes_on && self.position - self.start >= READS_ON_AFTER;
+        let end = if reads_on { u64::MAX } else { self.end };
+        ByteRange::new(self.position, end.min(ahead))
+    }
+
+    fn deadline(&self, bytes: ByteRange, origin: &OriginPace, slack: Slack) -> Timestamp {
+        let span = bytes.end.saturating_sub(self.start);
+        let alone = origin.first_byte() + origin.transfer(span);
+        let needed = match self.pace.time_for(bytes.start.saturating_sub(self.position)) {
+            Some((from, time)) => from + time,
+            None => self.since,
+        };
+        let more = slack.fixed + alone * slack.percent / 100;
+        needed.max(self.since + alone) + more
     }
 }

@@ -2,19 +2,19 @@
 //! chunk from a random peer in random order; a chunk that a peer fails comes over
 //! HTTP, and so does everything when there is no peer.
 
-use super::{Choice, Policy, View};
+use super::{Choice, Order, Policy, View};
 
 /// See the module.
 #[derive(Debug)]
 pub struct Basic;
 
 impl Policy for Basic {
-    fn head_bytes(&self) -> u64 {
+    fn head_bytes(&self, _: Option<u64>) -> u64 {
         0
     }
 
-    fn random_order(&self) -> bool {
-        true
+    fn order(&self) -> Order {
+        Order::Random
     }
 
     fn choose(&self, view: &View<'_>) -> Choice {
@@ -30,7 +30,7 @@ pub(super) fn peers_else_origin(view: &View<'_>) -> Choice {
         return Choice::Origin;
     }
     if !view.ready.is_empty() {
-        return Choice::Peer(view.ready[view.dice as usize % view.ready.len()]);
+        return Choice::Peer(view.ready[view.dice as usize % view.ready.len()].link);
     }
     if view.busy {
         return Choice::Wait(None);

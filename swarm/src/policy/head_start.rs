@@ -5,7 +5,7 @@
 //! the length and the first bytes together. Chunks are requested nearest first,
 //! because the reader is already consuming.
 
-use super::{Choice, Policy, View, basic};
+use super::{Choice, Order, Policy, View, basic};
 
 /// Bytes of the head: one chunk of the usual size, a twelfth of the thesis's 3.2 MB
 /// image. Where less than a chunk is left behind it, the head is all.
@@ -16,12 +16,12 @@ pub const HEAD_BYTES: u64 = 256 * 1024;
 pub struct HeadStart;
 
 impl Policy for HeadStart {
-    fn head_bytes(&self) -> u64 {
+    fn head_bytes(&self, _: Option<u64>) -> u64 {
         HEAD_BYTES
     }
 
-    fn random_order(&self) -> bool {
-        false
+    fn order(&self) -> Order {
+        Order::Nearest
     }
 
     fn choose(&self, view: &View<'_>) -> Choice {

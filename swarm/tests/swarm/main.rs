@@ -2,6 +2,8 @@
 
 #![allow(clippy::needless_pass_by_value)]
 
+mod adaptive;
 mod policies;
 mod random_worlds;
+mod thesis;
 mod world;

@@ -1,0 +1,158 @@
+//! Requests to the origin: few, for runs of neighbours, and of a size that bounds
+//! what is lost when a peer turns out to be faster.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use dcdn_protocol::{ByteRange, ChunkIndex, Layout};
+
+use super::Download;
+use super::plan::origin_by;
+use crate::network::Network;
+use crate::origin::{MAX_ORIGIN_REQUESTS, MAX_ORIGIN_RUN, MAX_URGENT_REQUESTS};
+use crate::slots::State;
+use crate::{Command, Timestamp};
+
+/// What must be asked of the origin within this time is asked together with what
+/// must be asked now.
+const DUE_TOGETHER: Duration = Duration::from_millis(500);
+
+/// Chunks that make a request worth while that could wait for more.
+const WORTHWHILE: u32 = MAX_ORIGIN_RUN / 2;
+
+/// A run this near to its reader, in chunks, is asked of the origin however short it is.
+const URGENT: usize = 8;
+
+impl Download {
+    /// Asks the origin for `chunks`, ascending, neighbours in one request.
+    pub(super) fn fetch_from_origin(
+        &mut self,
+        mut chunks: Vec<ChunkIndex>,
+        layout: Layout,
+        now: Timestamp,
+        network: &mut Network,
+    ) {
+        if self.origin.given_up() {
+            let nearest = self.slots.iter().find(|slot| slot.state != State::Ready);
+            if nearest.is_some_and(|slot| chunks.contains(&slot.chunk)) {
+                self.fail();
+            }
+            return;
+        }
+        if let Some(pause) = self.origin.pause(now) {
+            self.wake_at(pause);
+            return;
+        }
+        if self.origin.whole_only() {
+            self.fetch_whole(&chunks, layout, now, network);
+            return;
+        }
+        if self.policy.keeps_deadlines() {
+            self.add_what_is_due_soon(&mut chunks, layout, now, network);
+        }
+        let urgent = self.slots.iter().take(URGENT).last().map(|slot| slot.chunk);
+        let last = self.slots.iter().last().map(|slot| slot.chunk.0);
+        for run in self.runs(&chunks) {
+            let first = ChunkIndex(run.start);
+            let is_urgent = urgent.is_some_and(|urgent| first <= urgent)
+                || self.is_due(first, layout, now, network);
+            let most = if is_urgent { MAX_URGENT_REQUESTS } else { MAX_ORIGIN_REQUESTS };
+            if self.origin.in_flight() >= most {
+                return;
+            }
+            // A reader that advances chunk by chunk must not make a request for each.
+            let may_grow =
+                last.is_some_and(|last| last < run.end) && run.end < layout.chunk_count();
+            if !may_grow || run.end - run.start >= WORTHWHILE || is_urgent {
+                self.ask_origin(run, layout, now);
+            }
+        }
+    }
+
+    fn is_due(&self, chunk: ChunkIndex, layout: Layout, by: Timestamp, network: &Network) -> bool {
+        if !self.policy.keeps_deadlines() {
+            return false;
+        }
+        let deadline = self.deadline(layout.range_of(chunk), network);
+        origin_by(deadline, layout.size_of(chunk), network) <= by
+    }
+
+    /// Adds the chunks behind those of `chunks` that will be due soon.
+    fn add_what_is_due_soon(
+        &self,
+        chunks: &mut Vec<ChunkIndex>,
+        layout: Layout,
+        now: Timestamp,
+        network: &Network,
+    ) {
+        let mut last: Option<ChunkIndex> = None;
+        for slot in self.slots.iter().filter(|slot| slot.state == State::Missing) {
+            let chunk = slot.chunk;
+            if let Err(place) = chunks.binary_search(&chunk) {
+                let follows = last.is_some_and(|last| last.0 + 1 == chunk.0);
+                if !follows || !self.is_due(chunk, layout, now + DUE_TOGETHER, network) {
+                    continue;
+                }
+                chunks.insert(place, chunk);
+            }
+            last = Some(chunk);
+        }
+    }
+
+    /// Ascending chunks as runs of neighbours, of at most [`MAX_ORIGIN_RUN`]. A chunk
+    /// whose beginning is there begins a run.
+    fn runs(&self, chunks: &[ChunkIndex]) -> Vec<Range<u32>> {
+        let mut runs: Vec<Range<u32>> = Vec::new();
+        for &chunk in chunks {
+            let begins = self.slots.get(chunk).is_some_and(|slot| slot.kept.is_some());
+            match runs.last_mut().filter(|run| run.end == chunk.0 && !begins) {
+                Some(run) if run.end - run.start < MAX_ORIGIN_RUN => run.end += 1,
+                _ => runs.push(chunk.0..chunk.0 + 1),
+            }
+        }
+        runs
+    }
+
+    fn ask_origin(&mut self, chunks: Range<u32>, layout: Layout, now: Timestamp) {
+        let request = self.origin.start(now);
+        let mut range = layout.range_of_run(&chunks);
+        for chunk in chunks.clone().map(ChunkIndex) {
+            let Some(slot) = self.slots.get_mut(chunk) else { continue };
+            slot.state = State::FromOrigin(request);
+            if let Some(kept) = slot.kept.take() {
+                range.start += u64::from(kept.bytes);
+            }
+        }
+        self.commands.push_back(Command::FetchOrigin { request, range });
+    }
+
+    /// An origin without ranges: one request at a time, for everything.
+    fn fetch_whole(
+        &mut self,
+        chunks: &[ChunkIndex],
+        layout: Layout,
+        now: Timestamp,
+        network: &mut Network,
+    ) {
+        let mut behind = false;
+        for &chunk in chunks {
+            match (self.origin.will_bring(chunk), self.slots.get_mut(chunk)) {
+                (Some(request), Some(slot)) => slot.state = State::FromOrigin(request),
+                _ => behind = true,
+            }
+        }
+        if !behind {
+            return;
+        }
+        for request in self.origin.requests() {
+            self.forget_request(request);
+            self.cancel_origin(request, network);
+        }
+        let request = self.origin.start(now);
+        for slot in self.slots.iter_mut().filter(|slot| slot.state == State::Missing) {
+            slot.state = State::FromOrigin(request);
+        }
+        let range = ByteRange::new(0, layout.length());
+        self.commands.push_back(Command::FetchOrigin { request, range });
+    }
+}

@@ -1,0 +1,363 @@
+//! What to do next: who is late, what is missing and from where it should come.
+
+use std::time::Duration;
+
+use dcdn_protocol::chunk::DEFAULT_CHUNK_SIZE;
+use dcdn_protocol::{ByteRange, ChunkIndex, Layout};
+use rand_core::Rng;
+
+use super::{Download, Expecting, FindPeers, Manifest, NEVER, narrow};
+use crate::network::Network;
+use crate::origin::MAX_ORIGIN_RUN;
+use crate::policy::{Candidate, Choice, Order, Rank, View};
+use crate::readers::READ_AHEAD;
+use crate::slots::{Slot, State};
+use crate::{Command, OriginRequest, Timestamp};
+
+/// How long the first reader waits for the manifest and for anybody who looks for
+/// peers. Longer than either takes on a working site, and all that it costs where
+/// coordination hangs or a page has no script tag.
+const COORDINATION_PATIENCE: Duration = Duration::from_millis(2000);
+
+/// How long peers that are still connecting are waited for once some have connected.
+const STRAGGLER_PATIENCE: Duration = Duration::from_millis(500);
+
+/// The origin is asked this much before it would have to be.
+const ORIGIN_MARGIN: Duration = Duration::from_millis(50);
+
+/// What is due within this time is fetched in order, and what is due later by how
+/// few peers hold it.
+const IN_ORDER: Duration = Duration::from_millis(4000);
+
+/// Peers that should be at work at once.
+const PEERS_AT_WORK: usize = 4;
+
+/// Pause after the first time that more peers were asked for; doubled after each
+/// further one.
+const FIND_PEERS_PAUSE: Duration = Duration::from_secs(5);
+
+/// Bytes that may be thrown away before guesses about peers get cautious.
+const WASTE_ALLOWED: u64 = 512 * 1024;
+
+/// And one in so many of the bytes that were of use.
+const WASTE_SHARE: u64 = 20;
+
+/// A missing chunk that is about to be given out.
+struct Wanted {
+    chunk: ChunkIndex,
+    order: (Timestamp, u32),
+}
+
+impl Download {
+    pub(super) fn plan(&mut self, now: Timestamp, network: &mut Network) {
+        self.wake = None;
+        self.moved |= self.readers.expire(now);
+        if let Some(at) = self.readers.expires_at() {
+            self.wake_at(at);
+        }
+        let Some(layout) = self.layout else {
+            self.plan_cold(now, network);
+            return;
+        };
+        if std::mem::take(&mut self.moved) {
+            let wanted = self.readers.wanted(layout);
+            let unwanted = self.slots.want(&wanted, now);
+            self.let_go(unwanted, now, network);
+        }
+        if self.late_from <= now {
+            self.late_from = NEVER;
+            self.give_up_on_slow_peers(now, network);
+            if self.policy.keeps_deadlines() {
+                self.rescue_late_chunks(layout, now, network);
+            }
+        }
+        self.fetch(layout, now, network);
+        self.look_for_peers(now, network);
+        if self.late_from != NEVER {
+            self.wake_at(self.late_from);
+        }
+    }
+
+    /// Nothing is known of the content: only the origin can say what it is,
+    /// unless the manifest does.
+    fn plan_cold(&mut self, now: Timestamp, network: &mut Network) {
+        let Some(start) = self.readers.first_position() else {
+            for request in self.origin.requests() {
+                self.cancel_origin(request, network);
+            }
+            return;
+        };
+        if self.origin.in_flight() > 0 {
+            return;
+        }
+        if self.origin.given_up() {
+            self.fail();
+            return;
+        }
+        if let Some(pause) = self.origin.pause(now) {
+            self.wake_at(pause);
+            return;
+        }
+        let patience = self.head.is_empty().then(|| self.peers_until(now));
+        if let Some(until) = patience.flatten() {
+            self.wake_at(until);
+            return;
+        }
+        let size = u64::from(DEFAULT_CHUNK_SIZE);
+        let bytes = match self.head.len() {
+            0 => u64::from(MAX_ORIGIN_RUN) * size,
+            head => head.next_multiple_of(size),
+        };
+        let first = start / size * size;
+        let range = ByteRange::new(first, first.saturating_add(bytes));
+        let request = self.origin.start(now);
+        self.cold = Some((request, range));
+        self.commands.push_back(Command::FetchOrigin { request, range });
+    }
+
+    /// The content's layout is known now: these are the chunks that the request made
+    /// without it will bring.
+    pub(super) fn place_cold_request(&mut self, layout: Layout) {
+        let Some((request, range)) = self.cold.take() else { return };
+        let range = range.intersection(ByteRange::new(0, layout.length()));
+        self.slots.want(&[layout.covering(range)], self.opened_at.unwrap_or_default());
+        for slot in self.slots.iter_mut() {
+            let bytes = layout.range_of(slot.chunk);
+            if bytes.intersection(range) == bytes {
+                slot.state = State::FromOrigin(request);
+            }
+        }
+    }
+
+    fn let_go(&mut self, unwanted: Vec<Slot>, now: Timestamp, network: &mut Network) {
+        let mut requests: Vec<OriginRequest> = Vec::new();
+        for slot in unwanted {
+            let chunk = slot.chunk;
+            match slot.state {
+                State::Ready => self.commands.push_back(Command::Release { chunk }),
+                State::FromPeer { link, since, received } => {
+                    network.answered(link, self.size_of(chunk));
+                    network.fell_short(link, received, since, now);
+                    self.wasted += u64::from(received);
+                    self.commands.push_back(Command::CancelChunk { link, chunk });
+                }
+                State::Salvaging { link, .. } => network.answered(link, self.size_of(chunk)),
+                State::FromOrigin(request) if !requests.contains(&request) => {
+                    requests.push(request);
+                }
+                State::FromOrigin(_) | State::FromStore | State::Missing => {}
+            }
+        }
+        if self.slots.len() == 0 {
+            requests = self.origin.requests();
+        }
+        // A request goes on as long as anything that is still to come is wanted.
+        for request in requests {
+            if !self.slots.iter().any(|slot| slot.state == State::FromOrigin(request)) {
+                self.cancel_origin(request, network);
+            }
+        }
+    }
+
+    pub(super) fn cancel_origin(&mut self, request: OriginRequest, network: &mut Network) {
+        self.origin.end(request, &mut network.origin);
+        self.commands.push_back(Command::CancelOrigin { request });
+    }
+
+    fn fetch(&mut self, layout: Layout, now: Timestamp, network: &mut Network) {
+        let mut missing = self.missing(layout, now, network);
+        match self.policy.order() {
+            Order::Random => {
+                for last in (1..missing.len()).rev() {
+                    // The modulo's bias does not matter for so few.
+                    missing.swap(last, self.rng.next_u32() as usize % (last + 1));
+                }
+            }
+            Order::Nearest | Order::Due => missing.sort_unstable_by_key(|it| (it.order, it.chunk)),
+        }
+        let peers_until = self.peers_until(now);
+        let mut from_origin: Vec<ChunkIndex> = Vec::new();
+        for Wanted { chunk, .. } in missing {
+            match self.choose(chunk, layout, peers_until, now, network) {
+                Choice::Origin => from_origin.push(chunk),
+                Choice::Peer(link) => {
+                    network.asked(link, layout.size_of(chunk), now);
+                    self.commands.push_back(Command::RequestChunk { link, chunk });
+                    self.note_when_late(chunk, link, layout, now, network);
+                    if let Some(slot) = self.slots.get_mut(chunk) {
+                        slot.state = State::FromPeer { link, since: now, received: 0 };
+                        slot.kept = None;
+                    }
+                }
+                Choice::Wait(until) => {
+                    if let Some(until) = until {
+                        self.wake_at(until);
+                    }
+                }
+            }
+        }
+        if !from_origin.is_empty() {
+            from_origin.sort_unstable();
+            self.fetch_from_origin(from_origin, layout, now, network);
+        }
+    }
+
+    /// What has to be asked for. What the store holds is asked of it right away.
+    fn missing(&mut self, layout: Layout, now: Timestamp, network: &Network) -> Vec<Wanted> {
+        let by_deadline = self.policy.order() == Order::Due;
+        let mut missing = Vec::new();
+        for slot in self.slots.iter_mut().filter(|slot| slot.state == State::Missing) {
+            let chunk = slot.chunk;
+            if self.stored.contains(chunk) {
+                slot.state = State::FromStore;
+                self.commands.push_back(Command::ReadStore { chunk });
+                continue;
+            }
+            let order = if by_deadline {
+                let bytes = layout.range_of(chunk);
+                let deadline = self.readers.deadline(bytes, &network.origin, self.slack);
+                match deadline <= now + IN_ORDER {
+                    true => (deadline, 0),
+                    false => (NEVER, count(self.holders.of(chunk))),
+                }
+            } else {
+                (Timestamp(0), self.readers.distance(layout, chunk))
+            };
+            missing.push(Wanted { chunk, order });
+        }
+        missing
+    }
+
+    fn choose(
+        &mut self,
+        chunk: ChunkIndex,
+        layout: Layout,
+        peers_until: Option<Timestamp>,
+        now: Timestamp,
+        network: &Network,
+    ) -> Choice {
+        let Some(slot) = self.slots.get(chunk) else { return Choice::Wait(None) };
+        let size = layout.size_of(chunk);
+        let mut ready: Vec<Candidate> = Vec::new();
+        let mut busy = false;
+        let mut back_at: Option<Timestamp> = None;
+        if self.manifest == Manifest::Ready {
+            for link in self.holders.of(chunk).filter(|link| !slot.failed.contains(link)) {
+                if !network.usable(link, now) {
+                    let rest = network.rests_until(link, now);
+                    back_at = back_at.into_iter().chain(rest).min();
+                } else if network.has_room(link, size) {
+                    ready.push(Candidate { link, takes: network.estimate(link, size) });
+                } else {
+                    busy = true;
+                }
+            }
+        }
+        let keeps_deadlines = self.policy.keeps_deadlines();
+        let deadline = match keeps_deadlines {
+            true => self.deadline(layout.range_of(chunk), network),
+            false => NEVER,
+        };
+        let missing = size - slot.kept.map_or(0, |kept| kept.bytes.min(size));
+        let window = narrow(READ_AHEAD / u64::from(layout.chunk_size()));
+        let rank = match keeps_deadlines && ready.is_empty() {
+            true => self.holders.rank(chunk, window),
+            false => Rank { before: 0, members: 1 },
+        };
+        let choice = self.policy.choose(&View {
+            now,
+            chunk,
+            in_head: !layout.range_of(chunk).intersection(self.head).is_empty(),
+            peer_failed: !slot.failed.is_empty(),
+            origin_ailing: self.origin.ailing(),
+            ready: &ready,
+            busy,
+            resting: back_at.is_some(),
+            peers_until,
+            wanted_since: slot.since,
+            deadline,
+            origin_by: origin_by(deadline, missing, network),
+            origin_takes: origin_takes(missing, network),
+            rank,
+            wasteful: self.wasted > WASTE_ALLOWED + self.useful / WASTE_SHARE,
+            dice: self.rng.next_u32(),
+        });
+        if let (Choice::Wait(_), Some(at)) = (choice, back_at) {
+            self.wake_at(at);
+        }
+        choice
+    }
+
+    /// Until when it is worth waiting for peers that have not said yet what they hold.
+    fn peers_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let opened_at = self.opened_at?;
+        let until = match (self.manifest, self.expecting) {
+            (Manifest::Unavailable, _) | (_, Expecting::Nobody) => return None,
+            (Manifest::Pending, _) | (_, Expecting::Unknown) => opened_at + COORDINATION_PATIENCE,
+            (Manifest::Ready, Expecting::Peers { count, since }) => {
+                let known = self.holders.known();
+                if known >= count {
+                    return None;
+                }
+                let patience = match known > 0 && self.policy.keeps_deadlines() {
+                    true => STRAGGLER_PATIENCE.min(self.slack.fixed),
+                    false => self.slack.fixed,
+                };
+                since + patience
+            }
+        };
+        (until > now).then_some(until)
+    }
+
+    pub(super) fn deadline(&self, bytes: ByteRange, network: &Network) -> Timestamp {
+        self.readers.deadline(bytes, &network.origin, self.slack)
+    }
+
+    fn look_for_peers(&mut self, now: Timestamp, network: &Network) {
+        let searching = self.manifest == Manifest::Ready
+            && self.policy.keeps_deadlines()
+            && self.expecting != Expecting::Unknown
+            && self.peers_until(now).is_none()
+            && self.slots.any_missing();
+        if !searching || self.find_peers.next > now {
+            return;
+        }
+        let at_work = self.holders.links().filter(|link| network.usable(*link, now)).count();
+        if at_work >= PEERS_AT_WORK {
+            return;
+        }
+        let FindPeers { asked, .. } = self.find_peers;
+        let next = now + FIND_PEERS_PAUSE * 2u32.pow(asked.min(4));
+        self.find_peers = FindPeers { next, asked: asked + 1 };
+        // The answer to the first wish for peers has just come.
+        if asked > 0 {
+            self.commands.push_back(Command::FindPeers);
+        }
+    }
+
+    pub(super) fn fail(&mut self) {
+        if !self.reported_failure {
+            self.reported_failure = true;
+            self.commands.push_back(Command::Fail);
+        }
+    }
+
+    pub(super) fn wake_at(&mut self, at: Timestamp) {
+        self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
+    }
+}
+
+/// How long the origin will probably take for `bytes`.
+pub(super) fn origin_takes(bytes: u32, network: &Network) -> Duration {
+    network.origin.first_byte() + network.origin.transfer(bytes.into())
+}
+
+/// When the origin must be asked for `bytes` to have them here by `deadline`.
+pub(super) fn origin_by(deadline: Timestamp, bytes: u32, network: &Network) -> Timestamp {
+    let lead = (origin_takes(bytes, network) + ORIGIN_MARGIN).as_millis();
+    Timestamp(deadline.0.saturating_sub(u64::try_from(lead).unwrap_or(u64::MAX)))
+}
+
+fn count(items: impl Iterator) -> u32 {
+    u32::try_from(items.count()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,123 @@
+//! Who is connected, what each holds of one content, and whose turn it is to ask
+//! the origin.
+
+use dcdn_protocol::{ChunkIndex, ChunkSet, PeerId};
+use vecmap::VecMap;
+
+use crate::Link;
+
+/// Neighbouring chunks that are elected together, so that whoever fetches them
+/// needs one request for them.
+pub const ELECTED_TOGETHER: u32 = 4;
+
+/// Peers of one content.
+#[derive(Debug, Default)]
+pub(crate) struct Holders(VecMap<Link, Holder>);
+
+#[derive(Debug)]
+struct Holder {
+    /// Our id and the peer's, as both of us know them.
+    ends: Option<(u64, u64)>,
+    chunks: ChunkSet,
+    /// One past the last chunk that it holds.
+    front: u32,
+    /// Whether it has said so itself. What is only expected is good for requests, and
+    /// says nothing of what the peer does not hold.
+    known: bool,
+}
+
+impl Holders {
+    pub fn up(&mut self, link: Link, me: PeerId, peer: PeerId, expected: ChunkSet) {
+        let holder = self.0.entry(link).or_default();
+        holder.ends = Some((key(me), key(peer)));
+        if !holder.known {
+            holder.holds(expected);
+        }
+    }
+
+    pub fn has(&mut self, link: Link, chunks: ChunkSet) {
+        let holder = self.0.entry(link).or_default();
+        holder.known = true;
+        holder.holds(chunks);
+    }
+
+    /// The peer does not hold `chunk` after all.
+    pub fn lacks(&mut self, link: Link, chunk: ChunkIndex) {
+        if let Some(holder) = self.0.get_mut(&link) {
+            holder.chunks.remove(chunk);
+        }
+    }
+
+    pub fn down(&mut self, link: Link) {
+        self.0.remove(&link);
+    }
+
+    /// Peers that have said what they hold.
+    pub fn known(&self) -> usize {
+        self.0.values().filter(|holder| holder.known).count()
+    }
+
+    pub fn links(&self) -> impl Iterator<Item = Link> {
+        self.0.keys().copied()
+    }
+
+    /// Those that hold `chunk`.
+    pub fn of(&self, chunk: ChunkIndex) -> impl Iterator<Item = Link> {
+        self.0.iter().filter(move |(_, it)| it.chunks.contains(chunk)).map(|(link, _)| *link)
+    }
+
+    /// Election by rendezvous hashing: of all that want `chunk` next and lack it, we
+    /// and our peers, how many come before us. Every member ranks itself by the same
+    /// hashes, so that two neighbours never both come first. Peers that are more
+    /// than `window` chunks behind do not count: they will not ask for it for long.
+    pub fn rank(&self, chunk: ChunkIndex, window: u32) -> Rank {
+        let group = u64::from(chunk.0 / ELECTED_TOGETHER);
+        let mut rank = Rank { before: 0, members: 1 };
+        for holder in self.0.values() {
+            let Some((me, peer)) = holder.ends.filter(|_| holder.known) else { continue };
+            let near = holder.front.saturating_add(window) > chunk.0;
+            if !near || holder.chunks.contains(chunk) {
+                continue;
+            }
+            rank.members += 1;
+            rank.before += u32::from(score(peer, group) < score(me, group));
+        }
+        rank
+    }
+}
+
+/// A place in an election.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rank {
+    /// Members that come before us.
+    pub before: u32,
+    /// Members, ourselves included.
+    pub members: u32,
+}
+
+impl Holder {
+    fn holds(&mut self, chunks: ChunkSet) {
+        self.front = chunks.runs().last().map_or(0, |run| run.end);
+        self.chunks = chunks;
+    }
+}
+
+impl Default for Holder {
+    fn default() -> Self {
+        Self { ends: None, chunks: ChunkSet::new(), front: 0, known: false }
+    }
+}
+
+/// Ids are random, so half of one is as good as all of it.
+fn key(peer: PeerId) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = peer.0;
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// The finaliser of SplitMix64 (Steele et al. 2014) over both.
+fn score(member: u64, group: u64) -> u64 {
+    let mut hash = member ^ group.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^ (hash >> 31)
+}

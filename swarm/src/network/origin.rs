@@ -1,0 +1,58 @@
+//! How fast the origin is for this visitor, as the requests so far have shown.
+
+use std::time::Duration;
+
+use super::rate::Rate;
+use super::transfer;
+use crate::Timestamp;
+
+/// What an unknown origin is taken to need for its first byte.
+const UNKNOWN_FIRST_BYTE: Duration = Duration::from_millis(150);
+
+/// What an unknown origin is taken to deliver, in bytes per second.
+const UNKNOWN_RATE: u64 = 1_000_000;
+
+/// First-byte time and rate of the origin, over all requests together: what one
+/// plain request would get, if there were only that.
+#[derive(Debug, Default)]
+pub(crate) struct OriginPace {
+    first_byte: Option<Duration>,
+    rate: Rate,
+    streaming: u32,
+    last: Timestamp,
+}
+
+impl OriginPace {
+    /// A request made at `asked` has been answered.
+    pub fn answered(&mut self, asked: Timestamp, now: Timestamp) {
+        let sample = now - asked;
+        self.first_byte = Some(self.first_byte.map_or(sample, |known| (known * 3 + sample) / 4));
+        if self.streaming == 0 {
+            self.last = now;
+        }
+        self.streaming += 1;
+    }
+
+    /// `bytes` have come.
+    pub fn delivered(&mut self, bytes: u32, now: Timestamp) {
+        if self.streaming > 0 {
+            self.rate.sample(bytes.into(), now - self.last);
+        }
+        self.last = now;
+    }
+
+    /// A request that was answered has ended.
+    pub fn ended(&mut self) {
+        self.streaming = self.streaming.saturating_sub(1);
+    }
+
+    /// Time until the first byte of an answer.
+    pub fn first_byte(&self) -> Duration {
+        self.first_byte.unwrap_or(UNKNOWN_FIRST_BYTE)
+    }
+
+    /// Time that `bytes` take once they flow.
+    pub fn transfer(&self, bytes: u64) -> Duration {
+        transfer(bytes, self.rate.get().unwrap_or(UNKNOWN_RATE))
+    }
+}

@@ -1,0 +1,84 @@
+//! Our own configuration: every chunk has a deadline, and inside it peers are
+//! preferred; the origin covers what peers would miss.
+//!
+//! The deadline is when the playhead needs the chunk or when the origin alone would
+//! have delivered it, whichever is later, plus the site's slack. The slack is the
+//! thesis's dial between the visitor's experience and the site's bandwidth: with 0
+//! nothing comes later than over plain HTTP.
+//!
+//! ```text
+//!  first bytes ──────────────────────────────► origin, at once
+//!  a peer holds it and makes the deadline ───► the peer that is first to have it here
+//!  a peer holds it and has no time ──────────► wait, at most until the origin must be asked
+//!  nobody holds it ──────────────────────────► origin now if it is our turn to fetch it
+//!                                              for all; else wait, the longer the more
+//!                                              members come before us
+//!  the origin must be asked to be in time ───► origin
+//! ```
+
+use super::{Choice, Order, Policy, View};
+use crate::origin::MAX_ORIGIN_RUN;
+use dcdn_protocol::chunk::DEFAULT_CHUNK_SIZE;
+
+pub use super::head_start::HEAD_BYTES;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Adaptive {
+    /// The slack is 0: the origin's bytes flow from the start as without us, until
+    /// peers are seen to be ahead of them.
+    pub never_later: bool,
+}
+
+impl Policy for Adaptive {
+    fn head_bytes(&self, _: Option<u64>) -> u64 {
+        match self.never_later {
+            true => u64::from(MAX_ORIGIN_RUN) * u64::from(DEFAULT_CHUNK_SIZE),
+            false => HEAD_BYTES,
+        }
+    }
+
+    fn order(&self) -> Order {
+        Order::Due
+    }
+
+    fn keeps_deadlines(&self) -> bool {
+        true
+    }
+
+    fn choose(&self, view: &View<'_>) -> Choice {
+        if let Some(best) = view.ready.iter().min_by_key(|it| (it.takes, it.link)) {
+            // Whose guesses have been too hopeful lately allows twice the time.
+            let takes = if view.wasteful { best.takes * 2 } else { best.takes };
+            let in_time = view.now + takes <= view.deadline;
+            if in_time || takes <= view.origin_takes || view.origin_ailing {
+                return Choice::Peer(best.link);
+            }
+            return Choice::Origin;
+        }
+        if view.origin_ailing && view.busy {
+            return Choice::Wait(None);
+        }
+        if view.in_head || view.origin_by <= view.now {
+            return Choice::Origin;
+        }
+        if view.busy || view.resting {
+            return Choice::Wait(Some(view.origin_by));
+        }
+        let turn = self.turn(view);
+        if turn <= view.now { Choice::Origin } else { Choice::Wait(Some(turn)) }
+    }
+}
+
+impl Adaptive {
+    /// When it is our turn to fetch for all what nobody holds: the first of the
+    /// members at once, the others one after another in the time that is left.
+    fn turn(&self, view: &View<'_>) -> crate::Timestamp {
+        if let Some(until) = view.peers_until {
+            // Whoever is still to come may hold it, or have the turn.
+            return until.min(view.origin_by);
+        }
+        let time = view.origin_by - view.wanted_since;
+        view.wanted_since + time * view.rank.before / view.rank.members
+    }
+}

@@ -1,0 +1,125 @@
+//! The chunks that are wanted, and how each of them is coming.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use dcdn_protocol::ChunkIndex;
+
+use crate::{Link, OriginRequest, Timestamp};
+
+/// Every wanted chunk in ascending order. Bounded by the readers' windows.
+#[derive(Debug, Default)]
+pub(crate) struct Slots(VecDeque<Slot>);
+
+/// One wanted chunk.
+#[derive(Clone, Debug)]
+pub(crate) struct Slot {
+    pub chunk: ChunkIndex,
+    pub state: State,
+    /// Since when it has been wanted.
+    pub since: Timestamp,
+    /// Peers that have failed to deliver it.
+    pub failed: Vec<Link>,
+    /// The unverified beginning that a late peer has left.
+    pub kept: Option<Kept>,
+}
+
+/// The first bytes of a chunk, for the origin to complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub link: Link,
+    pub bytes: u32,
+}
+
+/// Where a wanted chunk is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Nowhere: it has to be asked for.
+    Missing,
+    /// On its way from the store.
+    FromStore,
+    /// On its way from the origin.
+    FromOrigin(OriginRequest),
+    /// On its way from a peer; `received` bytes of it have come.
+    FromPeer { link: Link, since: Timestamp, received: u32 },
+    /// Taken back from a peer, which still has to say how much of it has come.
+    Salvaging { link: Link, since: Timestamp },
+    /// In memory.
+    Ready,
+}
+
+impl Slots {
+    /// Wants exactly the chunks of `runs`, which are ascending and apart. Returns
+    /// what is no longer wanted.
+    pub fn want(&mut self, runs: &[Range<u32>], now: Timestamp) -> Vec<Slot> {
+        let mut unwanted = Vec::new();
+        if let [run] = runs
+            && self.is_run_before(run)
+        {
+            while let Some(slot) = self.0.pop_front_if(|slot| slot.chunk.0 < run.start) {
+                unwanted.push(slot);
+            }
+            let next = self.0.back().map_or(run.start, |slot| slot.chunk.0 + 1);
+            self.0.extend((next..run.end).map(|chunk| Slot::new(ChunkIndex(chunk), now)));
+            return unwanted;
+        }
+        let mut old = std::mem::take(&mut self.0).into_iter().peekable();
+        for chunk in runs.iter().flat_map(Clone::clone).map(ChunkIndex) {
+            while let Some(before) = old.next_if(|slot| slot.chunk < chunk) {
+                unwanted.push(before);
+            }
+            let known = old.next_if(|slot| slot.chunk == chunk);
+            self.0.push_back(known.unwrap_or_else(|| Slot::new(chunk, now)));
+        }
+        unwanted.extend(old);
+        unwanted
+    }
+
+    /// Whether these are one run that begins and ends no later than `run`: the usual
+    /// case of a single reader that reads on.
+    fn is_run_before(&self, run: &Range<u32>) -> bool {
+        let (Some(first), Some(last)) = (self.0.front(), self.0.back()) else { return false };
+        let span = (last.chunk.0 - first.chunk.0) as usize + 1;
+        span == self.0.len() && first.chunk.0 <= run.start && last.chunk.0 < run.end
+    }
+
+    pub fn get(&self, chunk: ChunkIndex) -> Option<&Slot> {
+        let at = self.0.binary_search_by_key(&chunk, |slot| slot.chunk).ok()?;
+        self.0.get(at)
+    }
+
+    pub fn get_mut(&mut self, chunk: ChunkIndex) -> Option<&mut Slot> {
+        let at = self.0.binary_search_by_key(&chunk, |slot| slot.chunk).ok()?;
+        self.0.get_mut(at)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Slot> {
+        self.0.iter()
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Slot> {
+        self.0.iter_mut()
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn any_missing(&self) -> bool {
+        self.0.iter().any(|slot| slot.state == State::Missing)
+    }
+}
+
+impl Slot {
+    fn new(chunk: ChunkIndex, now: Timestamp) -> Self {
+        Self { chunk, state: State::Missing, since: now, failed: Vec::new(), kept: None }
+    }
+
+    /// The connection that it is on its way over.
+    pub fn link(&self) -> Option<Link> {
+        match self.state {
+            State::FromPeer { link, .. } | State::Salvaging { link, .. } => Some(link),
+            _ => None,
+        }
+    }
+}
