@@ -1,16 +1,15 @@
-//! The coordination server: its real registry, and what it is told of holdings.
+//! The coordination server: its real registry.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use coord_server::registry::{self, Effect, Limits, Registry};
-use dcdn_protocol::message::coord::{ErrorCode, FromCoord, Signal as Words, ToCoord};
-use dcdn_protocol::{ChunkSet, GroupId, PeerId, VERSION};
+use dcdn_protocol::message::coord::{ErrorCode, FromCoord, Recommended, Signal as Words, ToCoord};
+use dcdn_protocol::{GroupId, PeerId, VERSION};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::dice::{self, Purpose};
-use crate::event::{COORD, ContentNo, EntityId, Event, Named, Signal, What};
+use crate::event::{COORD, EntityId, Event, Join, Named, Signal, What};
 use crate::shard::Ctx;
 
 /// Bytes that a message is taken to have: an offer of a data channel has less.
@@ -24,8 +23,6 @@ const CANDIDATES: u64 = 4;
 pub struct Coord {
     registry: Registry,
     start: Instant,
-    /// What members last reported to hold.
-    held: HashMap<EntityId, Vec<(ContentNo, ChunkSet)>>,
     seq: u32,
 }
 
@@ -49,12 +46,7 @@ impl Coord {
     /// Nobody is there yet.
     pub fn new(seed: u64) -> Self {
         let dice = StdRng::seed_from_u64(dice::hash(seed, Purpose::Registry, 0, 0));
-        Self {
-            registry: Registry::new(Limits::default(), dice),
-            start: Instant::now(),
-            held: HashMap::new(),
-            seq: 0,
-        }
+        Self { registry: Registry::new(Limits::default(), dice), start: Instant::now(), seq: 0 }
     }
 
     /// A message comes.
@@ -71,13 +63,14 @@ impl Coord {
                 self.say(from, ToCoord::Hello { version: VERSION, group }, ctx);
             }
             What::Join(join) => {
-                self.hold(from, join.content, join.have);
-                let content = crate::world::content_id(join.content);
-                self.say(from, ToCoord::Join { content, want: join.want }, ctx);
+                let Join { content, want, have } = *join;
+                let content = crate::world::content_id(content);
+                self.say(from, ToCoord::Join { content, want, have }, ctx);
             }
             What::Report(report) => {
                 let (content, have) = *report;
-                self.hold(from, content, have);
+                let content = crate::world::content_id(content);
+                self.say(from, ToCoord::Have { content, have }, ctx);
             }
             What::Signal { peer, signal } => {
                 let signal = match signal {
@@ -91,18 +84,9 @@ impl Coord {
             What::Disconnected => {
                 // The end of a socket is no message.
                 ctx.totals.server_in -= 1;
-                self.held.remove(&from);
                 self.tell(from, registry::Event::Disconnected, ctx);
             }
             other => debug_assert!(false, "not for the coordination server: {other:?}"),
-        }
-    }
-
-    fn hold(&mut self, viewer: EntityId, content: ContentNo, have: ChunkSet) {
-        let held = self.held.entry(viewer).or_default();
-        match held.iter_mut().find(|(known, _)| *known == content) {
-            Some((_, known)) => *known = have,
-            None => held.push((content, have)),
         }
     }
 
@@ -126,8 +110,9 @@ impl Coord {
             FromCoord::Welcome { .. } => What::Hello,
             FromCoord::Peers { content, peers } => {
                 let content = crate::world::content_no(content);
-                let peers = peers.into_iter().map(viewer_of);
-                let peers = peers.map(|peer| (peer, self.expected(peer, content))).collect();
+                let brief =
+                    |Recommended { peer, expected }: Recommended| (viewer_of(peer), expected);
+                let peers = peers.into_iter().map(brief).collect();
                 What::Named(Box::new(Named { content, peers }))
             }
             FromCoord::Signal { from, signal } => {
@@ -150,12 +135,6 @@ impl Coord {
             }
         };
         self.answer(to, what, ctx);
-    }
-
-    fn expected(&self, peer: EntityId, content: ContentNo) -> ChunkSet {
-        let held = self.held.get(&peer).into_iter().flatten();
-        let mut of_content = held.filter(|(known, _)| *known == content);
-        of_content.next().map(|(_, chunks)| chunks.clone()).unwrap_or_default()
     }
 
     fn answer(&mut self, to: EntityId, what: What, ctx: &mut Ctx<'_>) {

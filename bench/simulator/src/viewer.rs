@@ -66,7 +66,6 @@ pub struct Viewer {
     attempts: u32,
     news_at: u64,
     report_at: u64,
-    reported_at: u64,
 
     // The line.
     uplink: Uplink,
@@ -157,7 +156,6 @@ impl Viewer {
             attempts: 0,
             news_at: 0,
             report_at: 0,
-            reported_at: 0,
             uplink: Uplink::default(),
             uploads: 0,
             down_free_us: 0,
@@ -212,7 +210,7 @@ impl Viewer {
                 return true;
             }
             What::ReportDue => {
-                self.report_due(ctx);
+                self.report(ctx);
                 return true;
             }
             What::Cut { serial } => {
@@ -341,6 +339,7 @@ impl Viewer {
             Input::Ready { from: Some(_), .. }
                 | Input::LinkFailed { .. }
                 | Input::LinkLied { .. }
+                | Input::Salvaged { .. }
                 | Input::ReaderClosed { .. }
                 | Input::Tick
         );

@@ -1,7 +1,7 @@
 //! Who a viewer is connected to: what the page's mesh and its connections do, as
 //! far as it takes time or messages. The worker hears of it in the same order.
 
-use dcdn_protocol::message::coord::DEFAULT_WANT;
+use dcdn_protocol::message::coord::{ADAPTIVE_WANT, DEFAULT_WANT, MAX_HELD_RUNS};
 use dcdn_protocol::{ChunkSet, PolicyName};
 use dcdn_swarm::{Input, Link};
 
@@ -21,14 +21,8 @@ const FAILURE_MEMORY_MS: u64 = 60_000;
 /// Peers remembered for one swarm: the mesh's own constant.
 const MAX_NAMED: usize = 32;
 
-/// Runs of chunks in a report to the coordination server.
-const MAX_REPORTED_RUNS: usize = 64;
-
 /// Milliseconds between two questions for more peers of one swarm.
 const FIND_INTERVAL_MS: u64 = 5_000;
-
-/// Peers asked for where the scheduler can use more than the thesis's five.
-const ADAPTIVE_WANT: u8 = 8;
 
 /// A peer that we are connected or connecting to.
 #[derive(Debug)]
@@ -77,9 +71,10 @@ pub struct Swarm {
     named: Vec<(EntityId, Holdings)>,
     unanswered: u32,
     told: Option<u32>,
-    asked_at: u64,
-    /// Chunks that the server knows of.
-    pub reported: u32,
+    /// When other peers may be asked for.
+    find_from: u64,
+    /// Chunks that the server knows of, and since when.
+    reported: (u32, u64),
 }
 
 const NO_NEWS: (u32, u32) = (u32::MAX, 0);
@@ -133,14 +128,13 @@ impl Viewer {
                 named,
                 unanswered: 0,
                 told: None,
-                asked_at: 0,
-                reported: 0,
+                find_from: 0,
+                reported: (0, 0),
             });
         }
         let welcomed = self.welcomed;
         if let Some(swarm) = self.swarm(content) {
             swarm.want = want;
-            swarm.asked_at = ctx.now;
             swarm.unanswered += u32::from(welcomed);
         }
         if welcomed {
@@ -153,37 +147,49 @@ impl Viewer {
 
     pub(super) fn find_peers(&mut self, content: ContentNo, ctx: &mut Ctx<'_>) {
         let Some(swarm) = self.swarm(content) else { return };
-        if swarm.unanswered == 0 && ctx.now >= swarm.asked_at + FIND_INTERVAL_MS {
+        if ctx.now >= swarm.find_from {
+            swarm.find_from = ctx.now + FIND_INTERVAL_MS;
             let want = peers_wanted(ctx.mode);
             self.join_swarm(content, want, ctx);
         }
     }
 
     fn say_join(&mut self, content: ContentNo, want: u8, ctx: &mut Ctx<'_>) {
-        let have = bounded(self.held(content));
-        let count = have.count();
+        let have = self.brief(content);
         if let Some(swarm) = self.swarm(content) {
-            swarm.reported = count;
+            swarm.reported = (have.count(), ctx.now);
         }
         self.tell_coord(What::Join(Box::new(Join { content, want, have })), ctx);
     }
 
-    /// Tells the server of what has come since it was told last.
-    pub(super) fn report_due(&mut self, ctx: &mut Ctx<'_>) {
-        self.report_at = 0;
+    /// Tells the server of what has come since it was told last, not too often.
+    pub(super) fn report(&mut self, ctx: &mut Ctx<'_>) {
         if !self.welcomed {
             return;
         }
+        let mut next = u64::MAX;
         for place in 0..self.swarms.len() {
-            let content = self.swarms[place].content;
-            let have = bounded(self.held(content));
-            let count = have.count();
-            if count != self.swarms[place].reported {
-                self.swarms[place].reported = count;
-                self.tell_coord(What::Report(Box::new((content, have))), ctx);
+            let Swarm { content, reported: (count, at), .. } = self.swarms[place];
+            if self.held(content).map_or(0, ChunkSet::count) <= count {
+                continue;
             }
+            let due = at + ctx.world.net.coord.report_interval_ms;
+            if due > ctx.now {
+                next = next.min(due);
+                continue;
+            }
+            let have = self.brief(content);
+            self.swarms[place].reported = (have.count(), ctx.now);
+            self.tell_coord(What::Report(Box::new((content, have))), ctx);
         }
-        self.reported_at = ctx.now;
+        if next != u64::MAX && self.report_at <= ctx.now {
+            self.report_at = next;
+            ctx.timer(&mut self.seq, self.id, next, What::ReportDue);
+        }
+    }
+
+    fn brief(&self, content: ContentNo) -> ChunkSet {
+        self.held(content).map(|held| held.first_runs(MAX_HELD_RUNS)).unwrap_or_default()
     }
 
     /// A chunk has been stored: says so to whoever wants to know and does not know
@@ -200,10 +206,8 @@ impl Viewer {
             topic.news = (topic.news.0.min(chunk), topic.news.1.max(chunk));
         }
         self.tell_news(ctx);
-        if self.report_at == 0 {
-            let due = self.reported_at + ctx.world.net.coord.report_interval_ms;
-            self.report_at = due.max(ctx.now + 1);
-            ctx.timer(&mut self.seq, self.id, self.report_at, What::ReportDue);
+        if self.report_at <= ctx.now {
+            self.report(ctx);
         }
     }
 
@@ -586,13 +590,4 @@ pub fn peers_wanted(mode: &Mode) -> u8 {
         Mode::Swarm(settings) if settings.policy == PolicyName::Adaptive => ADAPTIVE_WANT,
         _ => DEFAULT_WANT,
     }
-}
-
-/// The first runs of a set, as many as a message may have.
-fn bounded(set: Option<&ChunkSet>) -> ChunkSet {
-    let mut bounded = ChunkSet::new();
-    for run in set.into_iter().flat_map(ChunkSet::runs).take(MAX_REPORTED_RUNS) {
-        bounded.insert_run(run);
-    }
-    bounded
 }
