@@ -81,7 +81,9 @@ pub struct OriginModel {
     pub delay_ms: u32,
     /// Milliseconds until it begins to answer.
     pub think_ms: u32,
-    /// Whether it honours `Range`. If not, it sends everything from the start.
+    /// Whether it honours `Range`. If not, it sends everything from the start, as
+    /// fast as the viewer's line takes it: nothing holds it back as a browser does
+    /// whose reader is slow, so contents should be no longer than the read-ahead.
     pub ranges: bool,
     /// It is down from the first of these milliseconds to the second.
     pub down: Option<(u64, u64)>,

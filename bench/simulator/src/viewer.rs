@@ -205,7 +205,7 @@ impl Viewer {
             }
             What::HaveDue => {
                 if self.news_at == ctx.now {
-                    self.tell_news(ctx);
+                    self.tell_news(None, ctx);
                 }
                 return true;
             }

@@ -41,6 +41,8 @@ struct Words<'a> {
     title: &'a str,
     x: &'a str,
     y: &'a str,
+    /// Where the curves leave room.
+    legend: SeriesLabelPosition,
 }
 
 /// Writes all plots of a scenario into `folder`, as `SCENARIO-….svg`.
@@ -49,8 +51,12 @@ pub(super) fn all(folder: &Path, scenario: &str, measured: &[Measured]) -> Resul
     let title = |what: &str| format!("{scenario}: {what}");
 
     let origin = curves(measured, |it| rates(&it.result.totals.origin_series));
-    let words =
-        Words { title: &title("what the origin sends"), x: "time in s", y: "Mbit/s, mean of 5 s" };
+    let words = Words {
+        title: &title("what the origin sends"),
+        x: "time in s",
+        y: "Mbit/s, mean of 5 s",
+        legend: SeriesLabelPosition::UpperRight,
+    };
     lines(&path("origin"), &words, &origin)?;
 
     let seconds = |it: &Measured, of: fn(&Outcome) -> Option<u32>| {
@@ -63,6 +69,7 @@ pub(super) fn all(folder: &Path, scenario: &str, measured: &[Measured]) -> Resul
             title: &title("time until playback begins"),
             x: "seconds from arrival",
             y: "% of viewers",
+            legend: SeriesLabelPosition::LowerRight,
         };
         lines(&path("start-up"), &words, &start_up)?;
     }
@@ -71,6 +78,7 @@ pub(super) fn all(folder: &Path, scenario: &str, measured: &[Measured]) -> Resul
         title: &title("time to the last byte"),
         x: "seconds from arrival",
         y: "% of viewers",
+        legend: SeriesLabelPosition::LowerRight,
     };
     lines(&path("last-byte"), &words, &last_byte)?;
 
@@ -81,6 +89,7 @@ pub(super) fn all(folder: &Path, scenario: &str, measured: &[Measured]) -> Resul
             title: &title("who uploads"),
             x: "% of all uplinks, those that give least of theirs first",
             y: "% of all uploaded bytes",
+            legend: SeriesLabelPosition::UpperLeft,
         };
         lines(&path("fairness"), &words, &uploads)?;
     }
@@ -162,11 +171,12 @@ fn lines(path: &Path, words: &Words<'_>, curves: &[Curve]) -> Result<()> {
             .label(curve.name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
     }
-    legend(&mut chart)?;
+    legend(&mut chart, words.legend.clone())?;
     root.present().map_err(failed)
 }
 
-/// A bar for each configuration: origin, peers and store in percent.
+/// A bar for each configuration: origin, peers and store in percent. Room is left
+/// for the legend.
 fn offload(path: &Path, title: &str, measured: &[Measured]) -> Result<()> {
     const PARTS: [(&str, RGBColor); 3] =
         [("origin", COLOURS[0]), ("peers", COLOURS[1]), ("own store", COLOURS[5])];
@@ -179,7 +189,7 @@ fn offload(path: &Path, title: &str, measured: &[Measured]) -> Result<()> {
         .caption(title, ("sans-serif", 22).into_font().color(&INK))
         .x_label_area_size(46)
         .y_label_area_size(70)
-        .build_cartesian_2d(0.0..bars, 0.0..112.0)
+        .build_cartesian_2d(0.0..bars * 1.16, 0.0..112.0)
         .map_err(failed)?;
     chart
         .configure_mesh()
@@ -209,7 +219,7 @@ fn offload(path: &Path, title: &str, measured: &[Measured]) -> Result<()> {
         let at = (n as f64 + 0.2, 104.0);
         chart.draw_series([Text::new(label, at, style.clone())]).map_err(failed)?;
     }
-    legend(&mut chart)?;
+    legend(&mut chart, SeriesLabelPosition::UpperRight)?;
     root.present().map_err(failed)
 }
 
@@ -236,10 +246,10 @@ fn mesh(chart: &mut Chart<'_, '_>, words: &Words<'_>) -> Result<()> {
         .map_err(failed)
 }
 
-fn legend<'a>(chart: &mut Chart<'a, 'a>) -> Result<()> {
+fn legend<'a>(chart: &mut Chart<'a, 'a>, at: SeriesLabelPosition) -> Result<()> {
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
+        .position(at)
         .background_style(WHITE.mix(0.85))
         .border_style(GRID)
         .label_font(("sans-serif", 14).into_font().color(&INK))

@@ -66,6 +66,11 @@ impl App {
         self.wanted
     }
 
+    /// Whether its readers end where others will begin: a media element's do.
+    pub fn goes_on(&self) -> bool {
+        matches!(self.plan, Plan::Video { .. })
+    }
+
     /// From when it takes more, at the earliest now.
     pub fn wants_at(&self, now: u64) -> u64 {
         self.player.as_ref().map_or(now, |player| player.wants_at(now))

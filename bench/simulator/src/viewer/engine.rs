@@ -154,11 +154,11 @@ impl Viewer {
             self.later.push_back(Later::Adopt(slot));
         }
         self.warm = true;
-        if news {
-            self.feed(slot, Input::Described { layout }, ctx);
-        }
         if first {
             self.feed(slot, Input::OriginAnswered { request, ranges }, ctx);
+        }
+        if news {
+            self.feed(slot, Input::Described { layout }, ctx);
         }
         let mut whole = Vec::new();
         if let Some(session) = self.session(slot) {
@@ -365,7 +365,8 @@ impl Viewer {
         // A content that is known is checked for being current before it is read.
         session.settling |= cold && stored;
         if !session.settling {
-            self.feed(slot, Input::ReaderOpened { reader: id, range }, ctx);
+            let goes_on = self.app.goes_on();
+            self.feed(slot, Input::ReaderOpened { reader: id, range, goes_on }, ctx);
             self.join(slot, ctx);
         }
         if cold {
@@ -377,7 +378,8 @@ impl Viewer {
         let readers = self.session(slot).map(|it| it.readers.clone()).unwrap_or_default();
         for Reader { id, position, asked_end, .. } in readers {
             let range = ByteRange::new(position, asked_end);
-            self.feed(slot, Input::ReaderOpened { reader: id, range }, ctx);
+            let goes_on = self.app.goes_on();
+            self.feed(slot, Input::ReaderOpened { reader: id, range, goes_on }, ctx);
         }
         self.join(slot, ctx);
     }

@@ -4,6 +4,7 @@
 use dcdn_protocol::message::coord::{ADAPTIVE_WANT, DEFAULT_WANT, MAX_HELD_RUNS};
 use dcdn_protocol::{ChunkSet, PolicyName};
 use dcdn_swarm::{Input, Link};
+use smallvec::SmallVec;
 
 use super::Viewer;
 use super::holdings::Holdings;
@@ -41,8 +42,8 @@ pub struct Member {
     pub free_us: u64,
     /// Bytes sent over it.
     pub sent: u64,
-    /// What has been said about contents.
-    pub topics: Vec<Topic>,
+    /// What has been said about contents; of one there is room in here.
+    pub topics: SmallVec<[Topic; 1]>,
 }
 
 /// What two peers have said about a content.
@@ -81,7 +82,7 @@ const NO_NEWS: (u32, u32) = (u32::MAX, 0);
 
 impl Member {
     /// What has been said about `content`.
-    pub fn topic(&mut self, content: ContentNo) -> &mut Topic {
+    fn topic(&mut self, content: ContentNo) -> &mut Topic {
         let known = self.topics.iter().position(|topic| topic.content == content);
         let place = known.unwrap_or_else(|| {
             self.topics.push(Topic {
@@ -195,46 +196,44 @@ impl Viewer {
     /// A chunk has been stored: says so to whoever wants to know and does not know
     /// already, not too often.
     pub(super) fn announce(&mut self, content: ContentNo, chunk: u32, ctx: &mut Ctx<'_>) {
-        for place in 0..self.members.len() {
-            let member = &mut self.members[place];
-            if member.link.is_none() {
-                continue;
-            }
-            let Some(topic) = member.topics.iter_mut().find(|it| it.content == content) else {
-                continue;
-            };
-            topic.news = (topic.news.0.min(chunk), topic.news.1.max(chunk));
-        }
-        self.tell_news(ctx);
+        self.tell_news(Some((content, chunk)), ctx);
         if self.report_at <= ctx.now {
             self.report(ctx);
         }
     }
 
     /// Sends the `have`s that are due and comes back for those that are not yet.
-    pub(super) fn tell_news(&mut self, ctx: &mut Ctx<'_>) {
+    pub(super) fn tell_news(&mut self, new: Option<(ContentNo, u32)>, ctx: &mut Ctx<'_>) {
+        let (now, interval) = (ctx.now, ctx.world.net.have_interval_ms);
         let mut next = u64::MAX;
         for place in 0..self.members.len() {
-            let member = &self.members[place];
+            let member = &mut self.members[place];
             if member.link.is_none() {
                 continue;
             }
-            for topic in 0..member.topics.len() {
-                let it = &self.members[place].topics[topic];
-                let (first, last) = it.news;
-                if first > last || !it.interested || it.holds.cover(first, last) {
+            let mut due = None;
+            for topic in &mut member.topics {
+                if let Some((content, chunk)) = new
+                    && content == topic.content
+                {
+                    topic.news = (topic.news.0.min(chunk), topic.news.1.max(chunk));
+                }
+                let (first, last) = topic.news;
+                if first > last || !topic.interested || topic.holds.cover(first, last) {
                     continue;
                 }
-                let due = it.told_at + ctx.world.net.have_interval_ms;
-                if due <= ctx.now {
-                    let content = it.content;
-                    self.tell_holding(place, content, ctx);
-                } else {
-                    next = next.min(due);
+                match topic.told_at + interval {
+                    at if at > now => next = next.min(at),
+                    // One at a time: the others are looked at again at once.
+                    _ if due.is_some() => next = next.min(now + 1),
+                    _ => due = Some(topic.content),
                 }
             }
+            if let Some(content) = due {
+                self.tell_holding(place, content, ctx);
+            }
         }
-        if next != u64::MAX && (self.news_at <= ctx.now || next < self.news_at) {
+        if next != u64::MAX && (self.news_at <= now || next < self.news_at) {
             self.news_at = next;
             ctx.timer(&mut self.seq, self.id, next, What::HaveDue);
         }
@@ -494,7 +493,7 @@ impl Viewer {
             pair,
             free_us: 0,
             sent: 0,
-            topics: Vec::new(),
+            topics: SmallVec::new(),
         });
     }
 
