@@ -49,7 +49,7 @@ struct Cli {
     /// Percentage of pairs that cannot connect
     #[arg(long)]
     nat_percent: Option<f64>,
-    /// Threads; the result does not depend on it
+    /// Threads; the result does not depend on it [default: as many as are worth while]
     #[arg(long)]
     threads: Option<usize>,
     /// Print JSON instead of tables
@@ -78,7 +78,7 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<bool> {
     let options = cli.options()?;
     let execution =
-        Execution { threads: cli.threads(), progress: !cli.quiet, plots: cli.svg.as_deref() };
+        Execution { threads: cli.threads, progress: !cli.quiet, plots: cli.svg.as_deref() };
     if let Some(folder) = &cli.svg {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("{} cannot be made", folder.display()))?;
@@ -144,10 +144,5 @@ impl Cli {
         let steps = (2..10).map(|power| 10u32.pow(power)).take_while(|viewers| *viewers <= most);
         let of = |viewers| (name, Options { viewers: Some(viewers), ..options.clone() });
         Ok(steps.map(of).collect())
-    }
-
-    fn threads(&self) -> usize {
-        let available = std::thread::available_parallelism().map_or(1, usize::from);
-        self.threads.unwrap_or(available)
     }
 }

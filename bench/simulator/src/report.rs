@@ -48,8 +48,8 @@ pub struct Report {
 /// How a scenario is run.
 #[derive(Clone, Copy, Debug)]
 pub struct Execution<'a> {
-    /// Threads. The result does not depend on it.
-    pub threads: usize,
+    /// Threads; `None` is as many as are worth while. The result does not depend on it.
+    pub threads: Option<usize>,
     /// Whether to tell of progress on standard error.
     pub progress: bool,
     /// Where to put plots.

@@ -15,6 +15,9 @@ use crate::world::World;
 /// Viewers that are simulated together where nobody shares anything.
 const BATCH: u32 = 256;
 
+/// Viewers that keep a thread busy from one meeting of the threads to the next.
+const VIEWERS_A_THREAD: usize = 1000;
+
 /// Between two lines of progress.
 const PROGRESS: Duration = Duration::from_secs(5);
 
@@ -39,8 +42,8 @@ pub struct Result {
 /// How to run.
 #[derive(Clone, Copy, Debug)]
 pub struct Engine {
-    /// Threads.
-    pub threads: usize,
+    /// Threads; `None` is as many as are worth while.
+    pub threads: Option<usize>,
     /// Whether to tell of progress on standard error.
     pub progress: bool,
 }
@@ -49,7 +52,7 @@ impl Engine {
     /// Simulates a world. The result does not depend on the number of threads.
     pub fn run(self, world: &World, mode: &Mode) -> Result {
         let nobody_shares = matches!(mode, Mode::Plain) && world.net.origin.mbit.is_none();
-        let threads = self.threads.clamp(1, 64);
+        let threads = self.threads.unwrap_or_else(|| worth_while(world)).clamp(1, 64);
         let parts = if nobody_shares {
             alone(world, mode, threads)
         } else {
@@ -65,6 +68,12 @@ impl Engine {
         let outcomes = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
         Result { outcomes, totals }
     }
+}
+
+/// Threads that have more to do than to wait for each other.
+fn worth_while(world: &World) -> usize {
+    let available = std::thread::available_parallelism().map_or(1, usize::from);
+    available.min(world.visits.len() / VIEWERS_A_THREAD)
 }
 
 type Of = (Vec<(EntityId, Outcome)>, Totals);
@@ -223,3 +232,6 @@ pub fn resident_mb() -> Option<u64> {
     let kb: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kb / 1024)
 }
+
+#[cfg(test)]
+mod tests;

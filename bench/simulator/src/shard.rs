@@ -250,7 +250,7 @@ impl<'a> Shard<'a> {
     fn arrive(&mut self, id: EntityId, now: u64) {
         self.next_arrival += self.mail.part.step();
         let place = self.mail.part.place(id);
-        let mut viewer = Box::new(Viewer::new(id, self.world, self.mode));
+        let mut viewer = Box::new(Viewer::new(id, self.world));
         viewer.arrive(&mut self.ctx(now));
         if self.viewers.len() <= place {
             self.viewers.resize_with(place + 1, || None);

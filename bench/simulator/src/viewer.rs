@@ -109,7 +109,7 @@ enum Later {
 
 impl Viewer {
     /// A visitor who is about to arrive.
-    pub fn new(id: EntityId, world: &World, mode: &Mode) -> Self {
+    pub fn new(id: EntityId, world: &World) -> Self {
         let (net, seed) = (&world.net, world.seed);
         let visit = world.visit(id);
         let is_seed = matches!(visit.plan, Plan::Seed(_));
@@ -129,7 +129,6 @@ impl Viewer {
         } else {
             Character::Honest
         };
-        let _ = mode;
         Self {
             id,
             seq: 0,
