@@ -3,11 +3,14 @@
 //! A content of `length` bytes is cut into chunks of `chunk_size` bytes, numbered
 //! from 0, all equal but the last (thesis section 3.1). Byte ranges are half-open.
 
+mod set;
+
 use std::fmt;
 use std::ops::Range;
 
-use rangemap::RangeSet;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Serialize};
+
+pub use set::ChunkSet;
 
 /// Bytes in a chunk unless a manifest says otherwise: the largest message that
 /// Chromium passes whole, and the Cache API's sweet spot.
@@ -161,123 +164,4 @@ pub enum InvalidLayout {
     /// More than [`MAX_CHUNKS`] chunks.
     #[error("a content of {0} bytes has more than {MAX_CHUNKS} chunks")]
     TooLong(u64),
-}
-
-/// A set of chunks, kept and written as runs: `[[0,12],[20,21]]` in JSON, half-open.
-/// Memory follows the number of runs, so a hostile message costs what it weighs.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct ChunkSet(RangeSet<u32>);
-
-impl ChunkSet {
-    /// The empty set.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Chunks `0..count`.
-    pub fn full(count: u32) -> Self {
-        let mut set = Self::new();
-        set.insert_run(0..count);
-        set
-    }
-
-    /// Whether `chunk` is in the set.
-    pub fn contains(&self, chunk: ChunkIndex) -> bool {
-        self.0.contains(&chunk.0)
-    }
-
-    /// Adds a chunk.
-    pub fn insert(&mut self, chunk: ChunkIndex) {
-        self.insert_run(chunk.0..chunk.0.saturating_add(1));
-    }
-
-    /// Adds a run of chunks.
-    pub fn insert_run(&mut self, run: Range<u32>) {
-        if !run.is_empty() {
-            self.0.insert(run);
-        }
-    }
-
-    /// Takes a chunk out.
-    pub fn remove(&mut self, chunk: ChunkIndex) {
-        let run = chunk.0..chunk.0.saturating_add(1);
-        if !run.is_empty() {
-            self.0.remove(run);
-        }
-    }
-
-    /// Number of chunks.
-    pub fn count(&self) -> u32 {
-        self.0.iter().map(|run| run.end - run.start).sum()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Whether it holds all of `0..count`.
-    pub fn is_full(&self, count: u32) -> bool {
-        count == 0 || self.0.gaps(&(0..count)).next().is_none()
-    }
-
-    /// Its first `max` runs.
-    pub fn first_runs(&self, max: usize) -> Self {
-        Self(self.0.iter().take(max).cloned().collect())
-    }
-
-    /// What it holds and `other` does not.
-    pub fn without(&self, other: &Self) -> Self {
-        let mut rest = self.0.clone();
-        other.0.iter().for_each(|run| rest.remove(run.clone()));
-        Self(rest)
-    }
-
-    /// The runs, ascending and apart.
-    pub fn runs(&self) -> impl Iterator<Item = Range<u32>> {
-        self.0.iter().cloned()
-    }
-
-    /// The chunks, ascending.
-    pub fn iter(&self) -> impl Iterator<Item = ChunkIndex> {
-        self.0.iter().flat_map(|run| run.clone().map(ChunkIndex))
-    }
-}
-
-impl fmt::Debug for ChunkSet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.iter()).finish()
-    }
-}
-
-impl FromIterator<ChunkIndex> for ChunkSet {
-    fn from_iter<I: IntoIterator<Item = ChunkIndex>>(chunks: I) -> Self {
-        let mut set = Self::new();
-        for chunk in chunks {
-            set.insert(chunk);
-        }
-        set
-    }
-}
-
-impl Serialize for ChunkSet {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|run| (run.start, run.end)))
-    }
-}
-
-impl<'de> Deserialize<'de> for ChunkSet {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let runs = Vec::<(u32, u32)>::deserialize(deserializer)?;
-        let mut set = Self::new();
-        for (start, end) in runs {
-            if start >= end || end > MAX_CHUNKS {
-                return Err(D::Error::custom(format_args!(
-                    "not a run of chunks below {MAX_CHUNKS}: [{start},{end}]"
-                )));
-            }
-            set.insert_run(start..end);
-        }
-        Ok(set)
-    }
 }

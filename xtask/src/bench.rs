@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: measurements in real browsers.
+//! `cargo xtask bench`: measurements in real browsers, and simulated crowds.
 
 use anyhow::Result;
 use xshell::cmd;
@@ -15,11 +15,32 @@ pub enum Measurement {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
+    /// Crowds of visitors in virtual time around the real scheduler
+    // Its options are the simulator's own, `--help` among them.
+    #[command(disable_help_flag = true)]
+    Simulate {
+        /// Options of the simulator; `--help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
 }
 
-/// Builds everything and measures; the result goes to standard output.
+/// Builds what it takes and measures; the result, and nothing else, goes to standard output.
 pub fn run(workspace: &Workspace, measurement: &Measurement) -> Result<()> {
-    let Measurement::Trials { options } = measurement;
+    match measurement {
+        Measurement::Trials { options } => trials(workspace, options),
+        Measurement::Simulate { options } => simulate(workspace, options),
+    }
+}
+
+/// Hundreds of millions of events: without optimisation that takes an hour.
+fn simulate(workspace: &Workspace, options: &[String]) -> Result<()> {
+    let sh = &workspace.shell;
+    let simulate = cmd!(sh, "cargo run --quiet --release --package dcdn-simulator -- {options...}");
+    Ok(simulate.run()?)
+}
+
+fn trials(workspace: &Workspace, options: &[String]) -> Result<()> {
     let server = build::run(workspace, build::Options::default())?;
     let browser = tools::ensure_browser(workspace)?;
     let driver = tools::ensure_driver(workspace)?;

@@ -40,7 +40,7 @@ enum Command {
     Demo(demo::Options),
     /// Run every check and test, with all their set-up
     Test(test::Options),
-    /// Measure, in real browsers
+    /// Measure, in real browsers or in virtual time
     #[command(subcommand)]
     Bench(bench::Measurement),
 }
