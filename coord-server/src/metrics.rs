@@ -40,7 +40,7 @@ pub struct Metrics {
 /// What a signalling message was.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct MessageLabels {
-    /// `hello`, `join`, `leave`, `offer`, `answer`, `candidate` or `garbled`.
+    /// `hello`, `join`, `have`, `leave`, `offer`, `answer`, `candidate` or `garbled`.
     pub r#type: &'static str,
 }
 

@@ -3,14 +3,15 @@
 
 mod members;
 
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 use dcdn_protocol::message::coord::{
-    DEFAULT_WANT, ErrorCode, FromCoord, MAX_CANDIDATE, MAX_SDP, Signal, ToCoord,
+    ADAPTIVE_WANT, DEFAULT_WANT, ErrorCode, FromCoord, MAX_CANDIDATE, MAX_HELD_RUNS, MAX_SDP,
+    Recommended, Signal, ToCoord,
 };
-use dcdn_protocol::{ContentId, GroupId, PeerId, VERSION};
+use dcdn_protocol::{ChunkSet, ContentId, GroupId, PeerId, VERSION};
 use rand::rngs::StdRng;
 
 use self::members::Members;
@@ -18,6 +19,8 @@ use crate::limit::{Rate, TokenBucket};
 
 /// Most peers that one answer names.
 pub const MAX_WANT: u8 = DEFAULT_WANT * 2;
+
+const _: () = assert!(ADAPTIVE_WANT <= MAX_WANT);
 
 /// Most bytes of the name of a media section in a candidate.
 const MAX_SDP_MID: usize = 256;
@@ -76,7 +79,8 @@ pub struct Registry {
 struct Peer {
     /// Known once it has said hello.
     group: Option<GroupId>,
-    swarms: HashSet<ContentId>,
+    /// What it holds of each, at most [`MAX_HELD_RUNS`] runs.
+    swarms: HashMap<ContentId, ChunkSet>,
     bucket: TokenBucket,
 }
 
@@ -115,14 +119,14 @@ impl Registry {
 
     fn connect(&mut self, peer: PeerId, now: Instant) {
         let bucket = TokenBucket::new(self.limits.messages, now);
-        self.peers.insert(peer, Peer { group: None, swarms: HashSet::new(), bucket });
+        self.peers.insert(peer, Peer { group: None, swarms: HashMap::new(), bucket });
     }
 
     fn disconnect(&mut self, id: PeerId) {
         let Some(peer) = self.peers.remove(&id) else { return };
         let Some(group) = peer.group else { return };
         self.greeted -= 1;
-        for content in peer.swarms {
+        for content in peer.swarms.into_keys() {
             self.remove_member(content, group, id);
         }
     }
@@ -162,7 +166,11 @@ impl Registry {
             ToCoord::Hello { .. } => {
                 Err(Refusal::new(ErrorCode::BadMessage, "hello has been said already"))
             }
-            ToCoord::Join { content, want } => self.join(from, group, content, want),
+            ToCoord::Join { content, want, have } => self.join(from, group, content, want, &have),
+            ToCoord::Have { content, have } => {
+                self.have(from, content, &have);
+                Ok(None)
+            }
             ToCoord::Leave { content } => {
                 self.leave(from, group, content);
                 Ok(None)
@@ -194,22 +202,36 @@ impl Registry {
         group: GroupId,
         content: ContentId,
         want: u8,
+        have: &ChunkSet,
     ) -> Result<Option<Effect>, Refusal> {
         let Some(peer) = self.peers.get_mut(&from) else { return Ok(None) };
-        if peer.swarms.len() >= self.limits.swarms && !peer.swarms.contains(&content) {
+        if peer.swarms.len() >= self.limits.swarms && !peer.swarms.contains_key(&content) {
             let message = format!("a socket is in {} swarms at the most", self.limits.swarms);
             return Err(Refusal::new(ErrorCode::TooManySwarms, message));
         }
-        peer.swarms.insert(content);
+        peer.swarms.insert(content, have.first_runs(MAX_HELD_RUNS));
         let members = self.swarms.entry(content).or_default();
         members.insert(group, from);
-        let peers = members.draw(group, want.min(MAX_WANT).into(), &mut self.dice);
+        let drawn = members.draw(group, want.min(MAX_WANT).into(), &mut self.dice);
+        let peers = drawn.into_iter().map(|peer| self.recommend(peer, content)).collect();
         Ok(Some(Effect::Send(from, FromCoord::Peers { content, peers })))
+    }
+
+    fn recommend(&self, peer: PeerId, content: ContentId) -> Recommended {
+        let held = self.peers.get(&peer).and_then(|peer| peer.swarms.get(&content));
+        Recommended { peer, expected: held.cloned().unwrap_or_default() }
+    }
+
+    fn have(&mut self, from: PeerId, content: ContentId, have: &ChunkSet) {
+        if let Some(held) = self.peers.get_mut(&from).and_then(|peer| peer.swarms.get_mut(&content))
+        {
+            *held = have.first_runs(MAX_HELD_RUNS);
+        }
     }
 
     fn leave(&mut self, from: PeerId, group: GroupId, content: ContentId) {
         let Some(peer) = self.peers.get_mut(&from) else { return };
-        if peer.swarms.remove(&content) {
+        if peer.swarms.remove(&content).is_some() {
             self.remove_member(content, group, from);
         }
     }
@@ -237,7 +259,8 @@ impl Registry {
         let (Some(a), Some(b)) = (self.peers.get(&one), self.peers.get(&other)) else {
             return false;
         };
-        one != other && !a.swarms.is_disjoint(&b.swarms)
+        let (few, many) = if a.swarms.len() < b.swarms.len() { (a, b) } else { (b, a) };
+        one != other && few.swarms.keys().any(|content| many.swarms.contains_key(content))
     }
 
     fn refuse(&mut self, from: PeerId, refusal: Refusal) -> Vec<Effect> {

@@ -236,6 +236,7 @@ fn name_of(event: &Event) -> &'static str {
     match event {
         Event::Received(ToCoord::Hello { .. }, _) => "hello",
         Event::Received(ToCoord::Join { .. }, _) => "join",
+        Event::Received(ToCoord::Have { .. }, _) => "have",
         Event::Received(ToCoord::Leave { .. }, _) => "leave",
         Event::Received(ToCoord::Signal { signal, .. }, _) => match signal {
             Signal::Offer { .. } => "offer",

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use coord_server::limit::Rate;
 use coord_server::registry::{Effect, Event, Limits, MAX_WANT, Registry};
-use dcdn_protocol::message::coord::{ErrorCode, FromCoord, Signal, ToCoord};
-use dcdn_protocol::{ContentId, GroupId, PeerId, VERSION};
+use dcdn_protocol::message::coord::{ErrorCode, FromCoord, MAX_HELD_RUNS, Signal, ToCoord};
+use dcdn_protocol::{ChunkIndex, ChunkSet, ContentId, GroupId, PeerId, VERSION};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rand::SeedableRng;
@@ -18,7 +18,8 @@ const SWARMS: usize = 3;
 enum Step {
     Connect,
     Hello { group: u8 },
-    Join { content: u8, want: u8 },
+    Join { content: u8, want: u8, runs: u32 },
+    Have { content: u8, runs: u32 },
     Leave { content: u8 },
     Signal { to: u8 },
     Garble,
@@ -29,7 +30,9 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => Just(Step::Connect),
         4 => (0..5u8).prop_map(|group| Step::Hello { group }),
-        9 => (0..5u8, 0..20u8).prop_map(|(content, want)| Step::Join { content, want }),
+        9 => (0..5u8, 0..20u8, 0..100u32)
+            .prop_map(|(content, want, runs)| Step::Join { content, want, runs }),
+        3 => (0..5u8, 0..100u32).prop_map(|(content, runs)| Step::Have { content, runs }),
         2 => (0..5u8).prop_map(|content| Step::Leave { content }),
         4 => (0..16u8).prop_map(|to| Step::Signal { to }),
         1 => Just(Step::Garble),
@@ -37,15 +40,17 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Peers that are connected; the group is known after hello.
+/// Peers that are connected; the group is known after hello. With each of a peer's
+/// swarms goes the number of runs of chunks that it said it holds.
 #[derive(Default)]
-struct Model(BTreeMap<u8, (Option<u8>, BTreeSet<u8>)>);
+struct Model(BTreeMap<u8, (Option<u8>, BTreeMap<u8, u32>)>);
 
 impl Model {
-    fn others(&self, content: u8, own_group: u8) -> BTreeMap<u8, u8> {
-        let member = |(&peer, (group, swarms)): (&u8, &(Option<u8>, BTreeSet<u8>))| {
+    /// Who of other groups is in a swarm: group and runs held.
+    fn others(&self, content: u8, own_group: u8) -> BTreeMap<u8, (u8, u32)> {
+        let member = |(&peer, (group, swarms)): (&u8, &(Option<u8>, BTreeMap<u8, u32>))| {
             let group = group.filter(|&group| group != own_group)?;
-            swarms.contains(&content).then_some((peer, group))
+            swarms.get(&content).map(|&runs| (peer, (group, runs)))
         };
         self.0.iter().filter_map(member).collect()
     }
@@ -53,13 +58,13 @@ impl Model {
     fn share(&self, one: u8, other: u8) -> bool {
         let swarms = |peer| self.0.get(&peer).map(|(_, swarms)| swarms);
         match (swarms(one), swarms(other)) {
-            (Some(a), Some(b)) => one != other && !a.is_disjoint(b),
+            (Some(a), Some(b)) => one != other && a.keys().any(|content| b.contains_key(content)),
             _ => false,
         }
     }
 
     fn swarm_count(&self) -> usize {
-        self.0.values().flat_map(|(_, swarms)| swarms).collect::<HashSet<_>>().len()
+        self.0.values().flat_map(|(_, swarms)| swarms.keys()).collect::<HashSet<_>>().len()
     }
 
     fn peer_count(&self) -> usize {
@@ -69,6 +74,11 @@ impl Model {
 
 fn peer(number: u8) -> PeerId {
     PeerId([number; 16])
+}
+
+/// Every other chunk, `runs` of them.
+fn scattered(runs: u32) -> ChunkSet {
+    (0..runs).map(|run| ChunkIndex(run * 2)).collect()
 }
 
 fn candidate() -> Signal {
@@ -85,7 +95,12 @@ fn event(step: &Step) -> Event {
         Step::Hello { group } => {
             received(ToCoord::Hello { version: VERSION, group: GroupId([group; 16]) })
         }
-        Step::Join { content, want } => received(ToCoord::Join { content: id(content), want }),
+        Step::Join { content, want, runs } => {
+            received(ToCoord::Join { content: id(content), want, have: scattered(runs) })
+        }
+        Step::Have { content, runs } => {
+            received(ToCoord::Have { content: id(content), have: scattered(runs) })
+        }
         Step::Leave { content } => received(ToCoord::Leave { content: id(content) }),
         Step::Signal { to } => received(ToCoord::Signal { to: peer(to), signal: candidate() }),
     }
@@ -117,7 +132,7 @@ fn check(
     let Some((group, swarms)) = known else {
         prop_assert!(effects.is_empty());
         if matches!(step, Step::Connect) {
-            model.0.insert(from, (None, BTreeSet::new()));
+            model.0.insert(from, (None, BTreeMap::new()));
         }
         return Ok(());
     };
@@ -140,16 +155,22 @@ fn check(
             prop_assert_eq!(refusal(from, effects), Some((ErrorCode::BadMessage, None, false)));
         }
         (Step::Join { content, .. }, Some(_))
-            if swarms.len() == SWARMS && !swarms.contains(content) =>
+            if swarms.len() == SWARMS && !swarms.contains_key(content) =>
         {
             let expected = Some((ErrorCode::TooManySwarms, None, false));
             prop_assert_eq!(refusal(from, effects), expected);
         }
-        (Step::Join { content, want }, Some(group)) => {
+        (Step::Join { content, want, runs }, Some(group)) => {
             let others = model.others(*content, group);
             check_drawn(from, &others, *want, effects)?;
             let mut swarms = swarms;
-            swarms.insert(*content);
+            swarms.insert(*content, *runs);
+            model.0.insert(from, (Some(group), swarms));
+        }
+        (Step::Have { content, runs }, Some(group)) => {
+            prop_assert!(effects.is_empty());
+            let mut swarms = swarms;
+            swarms.entry(*content).and_modify(|held| *held = *runs);
             model.0.insert(from, (Some(group), swarms));
         }
         (Step::Leave { content }, Some(group)) => {
@@ -170,10 +191,10 @@ fn check(
     Ok(())
 }
 
-/// `others` are the peers that may be named, with their groups.
+/// `others` are the peers that may be named, with their groups and what they hold.
 fn check_drawn(
     from: u8,
-    others: &BTreeMap<u8, u8>,
+    others: &BTreeMap<u8, (u8, u32)>,
     want: u8,
     effects: &[Effect],
 ) -> Result<(), TestCaseError> {
@@ -181,13 +202,17 @@ fn check_drawn(
         return Err(TestCaseError::fail(format!("no peers but {effects:?}")));
     };
     prop_assert_eq!(*to, peer(from));
-    let drawn: BTreeSet<u8> = peers.iter().map(|peer| peer.0[0]).collect();
+    for named in peers {
+        let runs = others.get(&named.peer.0[0]).map_or(0, |(_, runs)| *runs);
+        prop_assert_eq!(&named.expected, &scattered(runs).first_runs(MAX_HELD_RUNS));
+    }
+    let drawn: BTreeSet<u8> = peers.iter().map(|named| named.peer.0[0]).collect();
     let want = usize::from(want.min(MAX_WANT));
     prop_assert_eq!(drawn.len(), peers.len(), "nobody twice");
     prop_assert_eq!(drawn.len(), want.min(others.len()), "as many as there are and are wanted");
-    let groups: Option<BTreeSet<_>> = drawn.iter().map(|peer| others.get(peer)).collect();
+    let groups: Option<BTreeSet<_>> = drawn.iter().map(|peer| Some(others.get(peer)?.0)).collect();
     prop_assert!(groups.is_some(), "members of other groups only");
-    let all_groups: BTreeSet<_> = others.values().collect();
+    let all_groups: BTreeSet<_> = others.values().map(|(group, _)| group).collect();
     prop_assert_eq!(
         groups.map(|groups| groups.len()),
         Some(want.min(all_groups.len())),

@@ -49,6 +49,14 @@ impl Assembly {
         }
         Ok(Placed::Partial(self.pieces.received()))
     }
+
+    /// The chunk's first bytes, as far as they have come without a gap. `None` if
+    /// the first piece has not.
+    pub fn into_prefix(self) -> Option<ArrayBuffer> {
+        let len = self.pieces.prefix();
+        let bytes = self.bytes.filter(|_| len > 0)?;
+        Some(bytes.buffer().slice_with_end(0, len))
+    }
 }
 
 /// Which pieces of a chunk have come.
@@ -95,6 +103,12 @@ impl PieceMap {
         self.received
     }
 
+    /// Bytes that have come from the chunk's start without a gap.
+    pub fn prefix(&self) -> u32 {
+        let pieces = self.have.iter().take_while(|have| **have).map(|_| PIECE_SIZE);
+        pieces.sum::<u32>().min(self.size)
+    }
+
     /// Whether all have.
     pub fn is_whole(&self) -> bool {
         self.received == self.size
@@ -131,6 +145,19 @@ mod tests {
         assert!(!map.is_whole());
         assert_eq!(map.accept(PIECE_SIZE, SIZE, PIECE_SIZE), Ok(true));
         assert!(map.is_whole());
+    }
+
+    #[test]
+    fn only_what_has_come_without_a_gap_counts_as_the_chunks_beginning() {
+        let mut map = PieceMap::new(SIZE);
+        let accept = |map: &mut PieceMap, offset, len| {
+            assert_eq!(map.accept(offset, SIZE, len), Ok(true));
+            map.prefix()
+        };
+        assert_eq!(map.prefix(), 0);
+        assert_eq!(accept(&mut map, PIECE_SIZE, PIECE_SIZE), 0);
+        assert_eq!(accept(&mut map, 0, PIECE_SIZE), PIECE_SIZE * 2);
+        assert_eq!(accept(&mut map, PIECE_SIZE * 2, 10), SIZE);
     }
 
     #[test]

@@ -23,6 +23,12 @@ pub fn now() -> f64 {
     web_sys::window().and_then(|window| window.performance()).map_or(0.0, |clock| clock.now())
 }
 
+/// A time to wait, in the whole milliseconds that timers take; 0 if it is over.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
+pub fn whole_ms(ms: f64) -> u32 {
+    ms.ceil() as u32
+}
+
 /// Whether this browser can connect to peers at all.
 pub fn has_peer_connections() -> bool {
     web_sys::window().is_some_and(|window| {

@@ -55,14 +55,17 @@ impl Downloads {
 
     /// Takes a request back. False if there is none.
     pub fn cancel(&mut self, key: ChunkKey) -> bool {
-        if self.wanted.remove(&key).is_none() {
-            return false;
-        }
+        self.take_back(key).is_some()
+    }
+
+    /// Takes a request back, and gives what has come. `None` if there is none.
+    pub fn take_back(&mut self, key: ChunkKey) -> Option<Assembly> {
+        let assembly = self.wanted.remove(&key)?;
         if self.dropped.len() == MAX_DROPPED {
             self.dropped.pop_front();
         }
         self.dropped.push_back(key);
-        true
+        Some(assembly)
     }
 
     /// Takes every request back, and says which they were.

@@ -3,13 +3,20 @@
 //! Pure: what happens goes in as method calls, what to do comes out of
 //! [`Mesh::poll`]. Times are milliseconds of one monotonic clock and are passed in.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod member;
+mod news;
+mod swarm;
 
-use dcdn_protocol::message::coord::ToCoord;
+use std::collections::{BTreeMap, VecDeque};
+
+use dcdn_protocol::message::coord::{MAX_HELD_RUNS, Recommended, ToCoord};
 use dcdn_protocol::message::peer::PeerMessage;
 use dcdn_protocol::message::shim::ToWorker;
 use dcdn_protocol::{ChunkSet, ContentId, PeerId, VERSION};
 use vecmap::{VecMap, VecSet};
+
+use self::member::Member;
+use self::swarm::Swarm;
 
 /// Milliseconds for which a peer that could not be reached, or that went, is not
 /// called again. It may still call us.
@@ -18,9 +25,6 @@ pub const FAILURE_MEMORY_MS: f64 = 60_000.0;
 /// Contents that one peer may be interested in: bounds what a stranger makes us
 /// remember and repeat.
 const MAX_INTERESTS: usize = 1024;
-
-/// Peers remembered for one swarm.
-const MAX_NAMED: usize = 32;
 
 /// Runs of chunks in one `Have`: 18 bytes each at the most, and a message has 64 KiB.
 const MAX_RUNS: usize = 3000;
@@ -90,34 +94,8 @@ pub struct Mesh {
     failures: VecMap<PeerId, f64>,
     banned: VecSet<PeerId>,
     counts: Counts,
+    wake: Option<f64>,
     commands: VecDeque<Command>,
-}
-
-/// A swarm that the worker asked us to join.
-#[derive(Debug, Default)]
-struct Swarm {
-    want: u8,
-    /// Whom the server named, latest first.
-    named: Vec<PeerId>,
-    /// Joins that the server has still to answer. Each gets an answer, and an
-    /// early one for a join that wanted nobody says nothing of a later one.
-    unanswered: u32,
-    /// The last `Expecting` that the worker heard.
-    told: Option<u32>,
-}
-
-/// A peer that we are connected or connecting to.
-#[derive(Debug, Default)]
-struct Member {
-    open: bool,
-    /// We made the offer, and it has not been answered by a connection yet.
-    calling: bool,
-    /// Contents that we said we are interested in.
-    asked: BTreeSet<ContentId>,
-    /// Contents that it said it is interested in.
-    interests: BTreeSet<ContentId>,
-    /// What it said it holds of contents that we joined.
-    holds: BTreeMap<ContentId, ChunkSet>,
 }
 
 impl Mesh {
@@ -134,6 +112,7 @@ impl Mesh {
             failures: VecMap::new(),
             banned: VecSet::new(),
             counts: Counts::default(),
+            wake: None,
             commands: VecDeque::new(),
         }
     }
@@ -171,13 +150,11 @@ impl Mesh {
     // What the worker says.
 
     /// The worker wants to be in the swarm of `content`.
-    pub fn join(&mut self, content: ContentId, want: u8) {
+    pub fn join(&mut self, content: ContentId, want: u8, now: f64) {
         let swarm = self.swarms.entry(content).or_default();
         swarm.want = want;
-        if matches!(self.coordination, Coordination::Up(_)) {
-            swarm.unanswered += 1;
-            self.push(Command::Coord(ToCoord::Join { content, want }));
-        }
+        swarm.unanswered += 1;
+        self.enter(content, now);
         for peer in self.open_peers() {
             self.ask(peer);
         }
@@ -198,11 +175,12 @@ impl Mesh {
     }
 
     /// The store holds `chunks` of `content`.
-    pub fn have(&mut self, content: ContentId, chunks: ChunkSet) {
+    pub fn have(&mut self, content: ContentId, chunks: ChunkSet, now: f64) {
         if self.holdings.get(&content) == Some(&chunks) {
             return;
         }
         self.holdings.insert(content, chunks);
+        self.tell_server(content, now);
         let interested: Vec<PeerId> = self
             .members
             .iter()
@@ -227,7 +205,7 @@ impl Mesh {
     pub fn restate(&mut self) {
         let mut news = Vec::new();
         for (&peer, member) in self.members.iter().filter(|(_, member)| member.open) {
-            news.push(ToWorker::PeerUp { peer });
+            news.push(self.peer_up(peer, member));
             for (&content, chunks) in &member.holds {
                 news.push(ToWorker::PeerHas { peer, content, chunks: chunks.clone() });
             }
@@ -245,13 +223,15 @@ impl Mesh {
     // What the coordination server says.
 
     /// The socket is open, and `me` is our id on it.
-    pub fn welcomed(&mut self, me: PeerId) {
+    pub fn welcomed(&mut self, me: PeerId, now: f64) {
         self.coordination = Coordination::Up(me);
-        for (&content, swarm) in &mut self.swarms {
+        for swarm in self.swarms.values_mut() {
             swarm.unanswered = 1;
             swarm.told = None;
-            let join = ToCoord::Join { content, want: swarm.want };
-            self.commands.push_back(Command::Coord(join));
+        }
+        let joined: Vec<ContentId> = self.swarms.keys().copied().collect();
+        for content in joined {
+            self.enter(content, now);
         }
     }
 
@@ -265,14 +245,13 @@ impl Mesh {
     }
 
     /// The server's answer to a join.
-    pub fn named(&mut self, content: ContentId, peers: Vec<PeerId>, now: f64) {
+    pub fn named(&mut self, content: ContentId, peers: Vec<Recommended>, now: f64) {
         let Some(swarm) = self.swarms.get_mut(&content) else { return };
-        let mut named = peers;
-        named.extend(
-            swarm.named.iter().filter(|old| !named.contains(old)).copied().collect::<Vec<_>>(),
-        );
-        named.truncate(MAX_NAMED);
-        swarm.named = named;
+        let brief = |named: Recommended| Recommended {
+            expected: named.expected.first_runs(MAX_HELD_RUNS),
+            ..named
+        };
+        swarm.named(peers.into_iter().map(brief).collect());
         swarm.unanswered = swarm.unanswered.saturating_sub(1);
         self.call_named(content, now);
         self.refresh();
@@ -290,7 +269,7 @@ impl Mesh {
     /// The server knows no such peer. An attempt to connect to it has failed.
     pub fn unknown(&mut self, peer: PeerId, now: f64) {
         for swarm in self.swarms.values_mut() {
-            swarm.named.retain(|named| *named != peer);
+            swarm.forget(peer);
         }
         if self.members.get(&peer).is_some_and(|member| !member.open) {
             self.push(Command::HangUp(peer));
@@ -314,7 +293,7 @@ impl Mesh {
             None => {}
         }
         self.counts.tried += 1;
-        self.members.insert(peer, Member::default());
+        self.members.insert(peer, Member::new(me));
         self.refresh();
         OfferVerdict::Accept
     }
@@ -329,7 +308,8 @@ impl Mesh {
         self.failures.remove(&peer);
         self.push(Command::Tell(peer, PeerMessage::Hello { version: VERSION }));
         self.ask(peer);
-        self.push(Command::Worker(ToWorker::PeerUp { peer }));
+        let up = self.members.get(&peer).map(|member| self.peer_up(peer, member));
+        self.commands.extend(up.map(Command::Worker));
         self.refresh();
     }
 
@@ -386,6 +366,15 @@ impl Mesh {
         self.commands.push_back(command);
     }
 
+    /// What the worker hears of an open connection.
+    fn peer_up(&self, peer: PeerId, member: &Member) -> ToWorker {
+        let expected = self.swarms.iter().filter_map(|(content, swarm)| {
+            let expected = swarm.expected_of(peer)?.clone();
+            (!member.holds.contains_key(content)).then_some((*content, expected))
+        });
+        ToWorker::PeerUp { peer, me: member.me, expected: expected.collect() }
+    }
+
     fn open_peers(&self) -> Vec<PeerId> {
         self.members.iter().filter(|(_, member)| member.open).map(|(peer, _)| *peer).collect()
     }
@@ -394,7 +383,7 @@ impl Mesh {
     fn call_named(&mut self, content: ContentId, now: f64) {
         let Coordination::Up(me) = self.coordination else { return };
         let Some(swarm) = self.swarms.get(&content) else { return };
-        for &peer in &swarm.named {
+        for peer in swarm.peers() {
             if self.members.len() >= self.max_peers {
                 return;
             }
@@ -407,7 +396,7 @@ impl Mesh {
             {
                 continue;
             }
-            self.members.insert(peer, Member { calling: true, ..Member::default() });
+            self.members.insert(peer, Member { calling: true, ..Member::new(me) });
             self.counts.tried += 1;
             self.commands.push_back(Command::Call(peer));
         }
@@ -449,21 +438,13 @@ impl Mesh {
             return;
         }
         let serving = |(peer, member): &(&PeerId, &Member)| {
-            swarm.named.contains(peer) || member.may_hold(content)
+            member.may_hold(content) || swarm.peers().any(|named| named == **peer)
         };
         let peers = count(self.members.iter().filter(serving));
         if swarm.told != Some(peers) {
             swarm.told = Some(peers);
             self.push(Command::Worker(ToWorker::Expecting { content, peers }));
         }
-    }
-}
-
-impl Member {
-    /// Whether it has shown that it is in the swarm of `content`.
-    fn may_hold(&self, content: ContentId) -> bool {
-        self.interests.contains(&content)
-            || self.holds.get(&content).is_some_and(|chunks| !chunks.is_empty())
     }
 }
 

@@ -7,6 +7,7 @@ use dcdn_protocol::message::coord::{ErrorCode, FromCoord, Signal, ToCoord};
 use dcdn_protocol::message::peer::{ChunkFailReason, PeerMessage};
 use dcdn_protocol::message::shim::{ToShim, ToWorker};
 use dcdn_protocol::{ChunkSet, PeerId, SiteConfig, VERSION};
+use gloo_timers::callback::Timeout;
 use js_sys::{ArrayBuffer, Uint8Array};
 use vecmap::VecMap;
 
@@ -28,6 +29,15 @@ pub trait Outlet {
     fn coord(&self, message: &ToCoord);
     /// To the page: `peer` has come or gone, and now `open` connections are open.
     fn peer_changed(&self, peer: PeerId, up: bool, open: u32);
+}
+
+/// Something that happened to a node.
+#[derive(Debug)]
+pub enum NodeEvent {
+    /// On a connection.
+    Link(LinkEvent),
+    /// Something is due.
+    Due,
 }
 
 /// Something that happened on a connection.
@@ -55,12 +65,20 @@ pub struct PeerReport {
 /// A page's connections and transfers.
 pub struct Node {
     outlet: Rc<dyn Outlet>,
-    emit: Rc<dyn Fn(LinkEvent)>,
+    emit: Rc<dyn Fn(NodeEvent)>,
     mesh: Mesh,
+    /// Says when the mesh is due.
+    timer: Option<Timer>,
     links: VecMap<PeerId, Link>,
     stun: Vec<String>,
     uplink: Rc<Uplink>,
     attempts: u32,
+}
+
+/// A timer, and when it goes off.
+struct Timer {
+    at: f64,
+    _timeout: Timeout,
 }
 
 /// One peer: its connection and what goes over it.
@@ -76,13 +94,14 @@ struct Link {
 }
 
 impl Node {
-    /// A node without connections. What happens on its connections is given to
-    /// `emit`, and wanted back by [`Node::on_link`].
-    pub fn new(config: &SiteConfig, outlet: Rc<dyn Outlet>, emit: Rc<dyn Fn(LinkEvent)>) -> Self {
+    /// A node without connections. What happens to it is given to `emit`, and
+    /// wanted back by [`Node::on_event`].
+    pub fn new(config: &SiteConfig, outlet: Rc<dyn Outlet>, emit: Rc<dyn Fn(NodeEvent)>) -> Self {
         let mut node = Self {
             outlet,
             emit,
             mesh: Mesh::new(config.max_peers),
+            timer: None,
             links: VecMap::new(),
             stun: Vec::new(),
             uplink: Rc::default(),
@@ -132,12 +151,13 @@ impl Node {
 
     /// The worker says something. What is not about peers is ignored.
     pub fn on_worker(&mut self, message: ToShim) {
+        let now = browser::now();
         match message {
-            ToShim::Join { content, want } => self.mesh.join(content, want),
+            ToShim::Join { content, want } => self.mesh.join(content, want, now),
             ToShim::Leave { content } => self.mesh.leave(content),
             ToShim::Have { content, chunks } => {
                 let offered = if browser::saves_data() { ChunkSet::new() } else { chunks };
-                self.mesh.have(content, offered);
+                self.mesh.have(content, offered, now);
             }
             ToShim::Request { peer, content, chunk, size } => {
                 self.request(peer, ChunkKey { content, chunk }, size);
@@ -145,7 +165,10 @@ impl Node {
             ToShim::Cancel { peer, content, chunk } => {
                 self.cancel(peer, ChunkKey { content, chunk });
             }
-            ToShim::Ban { peer } => self.mesh.ban(peer, browser::now()),
+            ToShim::Salvage { peer, content, chunk } => {
+                self.salvage(peer, ChunkKey { content, chunk });
+            }
+            ToShim::Ban { peer } => self.mesh.ban(peer, now),
             ToShim::Welcome { .. }
             | ToShim::Reachable { .. }
             | ToShim::Busy { .. }
@@ -171,7 +194,7 @@ impl Node {
 
     /// The socket is open, and `me` is our id on it.
     pub fn on_socket_open(&mut self, me: PeerId) {
-        self.mesh.welcomed(me);
+        self.mesh.welcomed(me, browser::now());
         self.carry_out();
     }
 
@@ -204,8 +227,19 @@ impl Node {
         self.carry_out();
     }
 
-    /// A connection says something.
-    pub fn on_link(&mut self, LinkEvent { peer, attempt, event }: LinkEvent) {
+    /// Something has happened to this node.
+    pub fn on_event(&mut self, event: NodeEvent) {
+        match event {
+            NodeEvent::Link(event) => self.on_link(event),
+            NodeEvent::Due => {
+                self.timer = None;
+                self.mesh.tick(browser::now());
+                self.carry_out();
+            }
+        }
+    }
+
+    fn on_link(&mut self, LinkEvent { peer, attempt, event }: LinkEvent) {
         let Some(link) = self.links.get_mut(&peer).filter(|link| link.attempt == attempt) else {
             return;
         };
@@ -255,6 +289,19 @@ impl Node {
                 Command::Coord(message) => self.outlet.coord(&message),
             }
         }
+        self.set_timer();
+    }
+
+    fn set_timer(&mut self) {
+        let due = self.mesh.poll_timeout();
+        if due == self.timer.as_ref().map(|timer| timer.at) {
+            return;
+        }
+        self.timer = due.map(|at| {
+            let emit = Rc::clone(&self.emit);
+            let wait = browser::whole_ms(at - browser::now());
+            Timer { at, _timeout: Timeout::new(wait, move || emit(NodeEvent::Due)) }
+        });
     }
 
     fn connect(
@@ -265,7 +312,7 @@ impl Node {
         self.attempts += 1;
         let attempt = self.attempts;
         let emit = Rc::clone(&self.emit);
-        let emit = Rc::new(move |event| emit(LinkEvent { peer, attempt, event }));
+        let emit = Rc::new(move |event| emit(NodeEvent::Link(LinkEvent { peer, attempt, event })));
         match open(&self.stun, emit) {
             Ok(connection) => {
                 let uploads = Uploads::new(connection.outbox().clone(), Rc::clone(&self.uplink));
@@ -386,6 +433,21 @@ impl Node {
         if link.downloads.cancel(key) {
             link.tell(&PeerMessage::Cancel { content, chunk });
         }
+    }
+
+    fn salvage(&mut self, peer: PeerId, key: ChunkKey) {
+        let ChunkKey { content, chunk } = key;
+        let mut kept = None;
+        if let Some(link) = self.links.get_mut(&peer)
+            && let Some(late) = link.downloads.take_back(key)
+        {
+            link.tell(&PeerMessage::Cancel { content, chunk });
+            kept = late.into_prefix();
+        }
+        // Answered in any case: the worker waits for it.
+        let received = kept.as_ref().map_or(0, ArrayBuffer::byte_length);
+        let salvaged = ToWorker::Salvaged { peer, content, chunk, received };
+        self.outlet.worker(&salvaged, kept.as_ref());
     }
 
     /// Ends the connection to `peer`, which the mesh does not know of yet.

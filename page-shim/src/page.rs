@@ -23,7 +23,7 @@ use crate::bridge::{Bridge, BridgeEvent};
 use crate::browser;
 use crate::diagnosis::Facts;
 use crate::error::ShimError;
-use crate::node::{LinkEvent, Node, Outlet, PeerReport};
+use crate::node::{Node, NodeEvent, Outlet, PeerReport};
 use crate::plain;
 use crate::signalling::{Signalling, SocketEvent};
 
@@ -34,8 +34,8 @@ pub enum Event {
     Worker(BridgeEvent),
     /// On the coordination server's side.
     Coord(SocketEvent),
-    /// On a connection to a peer.
-    Link(LinkEvent),
+    /// To the connections to peers.
+    Node(NodeEvent),
     /// The page goes away, perhaps into the back/forward cache.
     Hidden,
     /// The page comes back out of it.
@@ -121,7 +121,7 @@ impl Page {
         });
         let config = SiteConfig::default();
         Ok(Self {
-            node: Node::new(&config, outlet, sender(&events, Event::Link)),
+            node: Node::new(&config, outlet, sender(&events, Event::Node)),
             settings,
             listener,
             bridge,
@@ -154,7 +154,7 @@ impl Page {
             Event::Coord(SocketEvent::Open(me)) => self.node.on_socket_open(me),
             Event::Coord(SocketEvent::Message(message)) => self.node.on_coord(message),
             Event::Coord(SocketEvent::Down) => self.node.on_socket_down(),
-            Event::Link(event) => self.node.on_link(event),
+            Event::Node(event) => self.node.on_event(event),
             Event::Hidden => {
                 self.tell_worker(&ToWorker::Bye);
                 self.disconnect();

@@ -101,7 +101,7 @@ async fn send_chunk(
         outbox.room_for(len).await;
         let wait = uplink.pace.borrow_mut().reserve(len, browser::now());
         if wait > 0.0 {
-            TimeoutFuture::new(whole_ms(wait)).await;
+            TimeoutFuture::new(browser::whole_ms(wait)).await;
         }
         if queue.borrow().is_cancelled() {
             return Ok(());
@@ -111,11 +111,6 @@ async fn send_chunk(
         uplink.total.set(uplink.total.get() + u64::from(len));
     }
     Ok(())
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
-fn whole_ms(ms: f64) -> u32 {
-    ms.ceil() as u32
 }
 
 /// The requests of one peer, in their order.

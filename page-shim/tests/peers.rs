@@ -37,6 +37,10 @@ fn request(peer: PeerId, content: ContentId, chunk: ChunkIndex) -> ToShim {
     ToShim::Request { peer, content, chunk, size: CHUNK_SIZE }
 }
 
+fn named(content: ContentId, peer: PeerId) -> FromCoord {
+    FromCoord::Peers { content, peers: vec![peer.into()] }
+}
+
 fn fail(peer: PeerId, content: ContentId, reason: ChunkFailReason) -> ToWorker {
     ToWorker::ChunkFail { peer, content, chunk: FIRST, reason }
 }
@@ -63,6 +67,8 @@ async fn a_chunk_in_ones_cache_arrives_whole_and_equal_at_the_other() {
 
     reader.say(join(content));
     reader.hear_exactly(&ToWorker::Expecting { content, peers: 1 }).await;
+    let expected = vec![(content, ChunkSet::full(2))];
+    reader.hear_exactly(&ToWorker::PeerUp { peer: LARGE, me: SMALL, expected }).await;
     let has = ToWorker::PeerHas { peer: LARGE, content, chunks: ChunkSet::full(2) };
     reader.hear_exactly(&has).await;
     reader.say(request(LARGE, content, ChunkIndex(1)));
@@ -111,8 +117,8 @@ async fn two_that_call_each_other_at_once_end_up_with_one_connection() {
     large.say(join(content));
 
     // Both are named to each other before either has heard a thing.
-    small.node_mut().on_coord(FromCoord::Peers { content, peers: vec![LARGE] });
-    large.node_mut().on_coord(FromCoord::Peers { content, peers: vec![SMALL] });
+    small.node_mut().on_coord(named(content, LARGE));
+    large.node_mut().on_coord(named(content, SMALL));
 
     let mut told = Vec::new();
     for (one, other) in [(&mut small, LARGE), (&mut large, SMALL)] {
@@ -258,6 +264,50 @@ async fn late_pieces_of_a_request_that_the_worker_took_back_are_dropped_silently
 }
 
 #[wasm_bindgen_test]
+async fn of_a_request_taken_back_as_late_the_worker_gets_what_came_of_the_chunks_beginning() {
+    let (relay, content) = (Relay::default(), content(17));
+    let mut node = Resident::new(&relay, LARGE, &config());
+    let (mut stranger, peer) = Stranger::connected_to(&relay, &mut node).await;
+    let bytes = noise(CHUNK_SIZE, 17);
+    node.say(request(peer, content, FIRST));
+    stranger.hear_message(|m| matches!(m, PeerMessage::Request { .. }).then_some(())).await;
+    for piece in [1, 0, 3] {
+        let offset = piece * PIECE_SIZE;
+        let head = PeerMessage::Chunk { content, chunk: FIRST, offset, size: CHUNK_SIZE };
+        let body = Uint8Array::from(&bytes[offset as usize..(offset + PIECE_SIZE) as usize]);
+        stranger.outbox().send_with_body(&frame::encode_head(&head).unwrap(), &body).unwrap();
+    }
+    let three = |message: &ToWorker, _: Option<&_>| match message {
+        ToWorker::Progress { received, .. } => (*received == 3 * PIECE_SIZE).then_some(()),
+        _ => None,
+    };
+    node.hear(three).await;
+
+    let salvage = ToShim::Salvage { peer, content, chunk: FIRST };
+    node.say(salvage);
+
+    let kept = node
+        .hear(|message, body| {
+            let ToWorker::Salvaged { received, .. } = message else { return None };
+            assert_eq!(*received, 2 * PIECE_SIZE);
+            Some(bytes_of(body.unwrap()))
+        })
+        .await;
+    assert!(kept == bytes[..2 * PIECE_SIZE as usize], "the first two pieces, without the fourth");
+    stranger.hear_message(|m| matches!(m, PeerMessage::Cancel { .. }).then_some(())).await;
+    // Nothing is left to be taken back, with or without a connection.
+    for peer in [peer, SMALL] {
+        node.say(ToShim::Salvage { peer, content, chunk: FIRST });
+        node.hear(|message, body| {
+            let ToWorker::Salvaged { peer: of, received: 0, .. } = message else { return None };
+            assert!(*of == peer && body.is_none());
+            Some(())
+        })
+        .await;
+    }
+}
+
+#[wasm_bindgen_test]
 async fn uploads_keep_to_the_sites_rate_over_all_peers() {
     let (relay, content) = (Relay::default(), content(8));
     let rate = 1024 * 1024;
@@ -267,7 +317,7 @@ async fn uploads_keep_to_the_sites_rate_over_all_peers() {
     let (mut stranger, _) = Stranger::connected_to(&relay, &mut node).await;
     let mut reader = Resident::new(&relay, SMALL, &config());
     reader.say(join(content));
-    reader.node_mut().on_coord(FromCoord::Peers { content, peers: vec![LARGE] });
+    reader.node_mut().on_coord(named(content, LARGE));
     reader.hear(|message, _| matches!(message, ToWorker::PeerHas { .. }).then_some(())).await;
 
     let started = browser::now();
@@ -432,7 +482,7 @@ async fn an_answer_that_is_no_answer_fails_the_attempt_at_once() {
     let (relay, content) = (Relay::default(), content(14));
     let mut node = Resident::new(&relay, LARGE, &config());
     node.say(join(content));
-    node.node_mut().on_coord(FromCoord::Peers { content, peers: vec![SMALL] });
+    node.node_mut().on_coord(named(content, SMALL));
     node.hear_exactly(&ToWorker::Expecting { content, peers: 1 }).await;
     let called = browser::now();
 
@@ -462,7 +512,7 @@ async fn a_new_worker_hears_of_the_peers_and_that_older_requests_are_void() {
 
     let told = [
         fail(peer, content, ChunkFailReason::Broken),
-        ToWorker::PeerUp { peer },
+        ToWorker::PeerUp { peer, me: LARGE, expected: Vec::new() },
         has,
         ToWorker::Expecting { content, peers: 1 },
     ];

@@ -221,6 +221,18 @@ impl ChunkSet {
         count == 0 || self.0.gaps(&(0..count)).next().is_none()
     }
 
+    /// Its first `max` runs.
+    pub fn first_runs(&self, max: usize) -> Self {
+        Self(self.0.iter().take(max).cloned().collect())
+    }
+
+    /// What it holds and `other` does not.
+    pub fn without(&self, other: &Self) -> Self {
+        let mut rest = self.0.clone();
+        other.0.iter().for_each(|run| rest.remove(run.clone()));
+        Self(rest)
+    }
+
     /// The runs, ascending and apart.
     pub fn runs(&self) -> impl Iterator<Item = Range<u32>> {
         self.0.iter().cloned()

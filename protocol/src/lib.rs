@@ -32,4 +32,4 @@ pub use manifest::{ChunkHash, Manifest};
 /// Version of every message and format in this crate. It is in the first
 /// message of each link; parts of different versions do not talk, and the page
 /// falls back to plain HTTP.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;

@@ -2,7 +2,7 @@
 
 use dcdn_protocol::chunk::{ChunkIndex, ChunkSet, Layout};
 use dcdn_protocol::frame;
-use dcdn_protocol::message::coord::{FromCoord, Signal, ToCoord};
+use dcdn_protocol::message::coord::{FromCoord, Recommended, Signal, ToCoord};
 use dcdn_protocol::message::peer::{ChunkFailReason, PeerMessage};
 use dcdn_protocol::{ByteRange, ChunkHash, ContentId, GroupId, Manifest, PeerId, SiteConfig};
 use proptest::collection::vec;
@@ -50,16 +50,25 @@ fn to_coord() -> impl Strategy<Value = ToCoord> {
     prop_oneof![
         (any::<u16>(), any::<[u8; 16]>())
             .prop_map(|(version, group)| ToCoord::Hello { version, group: GroupId(group) }),
-        (content(), any::<u8>()).prop_map(|(content, want)| ToCoord::Join { content, want }),
+        (content(), any::<u8>(), chunk_set()).prop_map(|(content, want, have)| ToCoord::Join {
+            content,
+            want,
+            have
+        }),
+        (content(), chunk_set()).prop_map(|(content, have)| ToCoord::Have { content, have }),
         content().prop_map(|content| ToCoord::Leave { content }),
         (peer(), signal()).prop_map(|(to, signal)| ToCoord::Signal { to, signal }),
     ]
 }
 
+fn recommended() -> impl Strategy<Value = Recommended> {
+    (peer(), chunk_set()).prop_map(|(peer, expected)| Recommended { peer, expected })
+}
+
 fn from_coord() -> impl Strategy<Value = FromCoord> {
     prop_oneof![
         (any::<u16>(), peer()).prop_map(|(version, peer)| FromCoord::Welcome { version, peer }),
-        (content(), vec(peer(), 0..6))
+        (content(), vec(recommended(), 0..6))
             .prop_map(|(content, peers)| FromCoord::Peers { content, peers }),
         (peer(), signal()).prop_map(|(from, signal)| FromCoord::Signal { from, signal }),
     ]
@@ -204,6 +213,9 @@ proptest! {
         prop_assert_eq!(set.count() as usize, model.len());
         prop_assert_eq!(set.iter().map(|c| c.0).collect::<Vec<_>>(), model.iter().copied().collect::<Vec<_>>());
         prop_assert_eq!(set.is_full(200), model.len() == 200);
+        let other: ChunkSet = (0..100).step_by(3).map(ChunkIndex).collect();
+        let rest: Vec<u32> = model.iter().copied().filter(|c| c % 3 != 0 || *c >= 100).collect();
+        prop_assert_eq!(set.without(&other).iter().map(|c| c.0).collect::<Vec<_>>(), rest);
         let json = serde_json::to_string(&set).expect("serialises");
         prop_assert_eq!(serde_json::from_str::<ChunkSet>(&json).expect("reads back"), set);
     }
@@ -249,6 +261,23 @@ fn chunk_failure_is_called_what_the_thesis_calls_it() {
 fn a_chunk_run_beyond_every_content_is_refused() {
     assert!(serde_json::from_str::<ChunkSet>("[[0,4294967295]]").is_err());
     assert!(serde_json::from_str::<ChunkSet>("[[5,5]]").is_err());
+}
+
+#[test]
+fn the_first_runs_of_a_set_are_those_at_its_start() {
+    let set: ChunkSet = [1, 2, 5, 9, 10].map(ChunkIndex).into_iter().collect();
+    assert_eq!(set.first_runs(2).runs().collect::<Vec<_>>(), [1..3, 5..6]);
+    assert_eq!(set.first_runs(9), set);
+}
+
+#[test]
+fn who_holds_nothing_is_recommended_by_its_id_alone() {
+    let json = serde_json::to_value(Recommended::from(PeerId([1; 16]))).expect("serialises");
+    assert_eq!(json, serde_json::json!({ "peer": "01".repeat(16) }));
+    let join = format!(r#"{{"type":"join","content":"{}","want":5}}"#, "02".repeat(32));
+    let join: ToCoord = serde_json::from_str(&join).expect("reads");
+    let have = ChunkSet::new();
+    assert_eq!(join, ToCoord::Join { content: ContentId([2; 32]), want: 5, have });
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use dcdn_protocol::message::shim::{BODY, HANDSHAKE, RECONNECT, SHELL, ToShim, ToWorker};
-use dcdn_protocol::{ChunkSet, ContentId, PeerId, SiteConfig, VERSION};
+use dcdn_protocol::{SiteConfig, VERSION};
 use dcdn_swarm::Input;
 use js_sys::{Array, ArrayBuffer, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -84,7 +84,11 @@ impl Engine {
         spawn_local(async move { engine.forget_vanished().await });
     }
 
-    fn hear(self: &Rc<Self>, client: &str, data: &JsValue) -> Result<(), Error> {
+    /// A message on the port of `client`.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn hear(self: &Rc<Self>, client: &str, data: &JsValue) -> Result<(), Error> {
         let body = property(data, BODY);
         // Reading the message must not read the chunk into wasm memory.
         if let Some(object) = data.dyn_ref::<js_sys::Object>() {
@@ -128,7 +132,7 @@ impl Engine {
                 }
                 self.expect_all(client);
             }
-            ToWorker::PeerUp { peer } => self.state().pages.link_up(client, peer),
+            ToWorker::PeerUp { peer, me, expected } => self.peer_up(client, peer, me, expected),
             ToWorker::PeerDown { peer } => {
                 let link = self.state().pages.link_down(client, peer);
                 self.links_gone(link.as_slice());
@@ -137,13 +141,13 @@ impl Engine {
                 self.peer_has(client, peer, content, &chunks);
             }
             ToWorker::Progress { peer, content, chunk, received } => {
-                let (link, id) = {
+                let (link, asked) = {
                     let state = self.state();
                     let Some(link) = state.pages.link(client, peer) else { return Ok(()) };
                     (link, state.requested.get(&(link, content, chunk)).copied())
                 };
-                if let Some(id) = id {
-                    self.feed(id, Input::LinkProgress { link, chunk, received });
+                if let Some(asked) = asked {
+                    self.feed(asked.by, Input::LinkProgress { link, chunk, received });
                 }
             }
             ToWorker::Chunk { peer, content, chunk } => {
@@ -157,13 +161,21 @@ impl Engine {
                 }
             }
             ToWorker::ChunkFail { peer, content, chunk, reason } => {
-                let (link, id) = {
+                let (link, asked) = {
                     let mut state = self.state();
                     let Some(link) = state.pages.link(client, peer) else { return Ok(()) };
                     (link, state.requested.remove(&(link, content, chunk)))
                 };
-                if let Some(id) = id {
-                    self.feed(id, Input::LinkFailed { link, chunk, reason });
+                if let Some(asked) = asked {
+                    self.feed(asked.by, Input::LinkFailed { link, chunk, reason });
+                }
+            }
+            ToWorker::Salvaged { peer, content, chunk, .. } => {
+                let link = self.state().pages.link(client, peer);
+                if let Some(link) = link {
+                    // None if nothing came from the chunk's beginning.
+                    let beginning = body.dyn_into::<ArrayBuffer>().ok();
+                    self.salvaged(link, content, chunk, beginning.as_ref());
                 }
             }
             ToWorker::StatsRequest { id } => {
@@ -216,44 +228,10 @@ impl Engine {
         self.state().pages.get(client).map(|page| page.coord.clone())
     }
 
-    fn peer_has(
-        self: &Rc<Self>,
-        client: &str,
-        peer: PeerId,
-        content: ContentId,
-        chunks: &ChunkSet,
-    ) {
-        let link = {
-            let mut state = self.state();
-            let Some(link) = state.pages.link(client, peer) else { return };
-            state.pages.peer_has(link, content, chunks.clone());
-            link
-        };
-        let chunks = chunks.clone();
-        self.feed_where(|it| it.content() == Some(content), &Input::LinkHas { link, chunks });
-    }
-
-    fn expect_all(self: &Rc<Self>, client: &str) {
-        for id in self.sessions_where(|session| session.joined.contains(client)) {
-            self.expect(id);
-        }
-    }
-
     fn page_gone(self: &Rc<Self>, client: &str) {
         let gone = self.state().pages.remove(client);
         self.links_gone(&gone);
         self.expect_all(client);
-    }
-
-    fn links_gone(self: &Rc<Self>, gone: &[dcdn_swarm::Link]) {
-        for link in gone {
-            {
-                let mut state = self.state();
-                state.network.remove(*link);
-                state.requested.retain(|(asked, _, _), _| asked != link);
-            }
-            self.feed_where(|_| true, &Input::LinkDown { link: *link });
-        }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use dcdn_protocol::message::coord::DEFAULT_WANT;
 use dcdn_protocol::message::peer::ChunkFailReason;
 use dcdn_protocol::message::shim::ToShim;
 use dcdn_protocol::stats::Source;
@@ -129,10 +128,7 @@ impl Engine {
         self.feed(id, Input::Described { layout: manifest.layout });
         self.feed(id, Input::Stored { chunks: held });
         self.feed(id, Input::ManifestReady);
-        let holders = self.state().pages.holders(content);
-        for (link, chunks) in holders {
-            self.feed(id, Input::LinkHas { link, chunks });
-        }
+        self.introduce_all(id);
         let unverified = match self.state().sessions.get(&id) {
             Some(session) => session.chunks.unverified(),
             None => return,
@@ -144,50 +140,12 @@ impl Engine {
     }
 
     /// The origin alone serves this session.
-    fn do_without_manifest(self: &Rc<Self>, id: SessionId) {
+    pub fn do_without_manifest(self: &Rc<Self>, id: SessionId) {
         if let Some(session) = self.state().sessions.get_mut(&id) {
             session.manifest = ManifestState::Unavailable;
-            session.chunks.drop_released();
+            session.chunks.cannot_be_verified();
         }
         self.feed(id, Input::ManifestUnavailable);
-    }
-
-    /// Lets the pages of a session's readers look for peers.
-    pub fn join(self: &Rc<Self>, id: SessionId) {
-        {
-            let state = &mut *self.state();
-            let Some(session) = state.sessions.get_mut(&id) else { return };
-            let Some(content) = session.content() else { return };
-            for reader in session.readers.values() {
-                let Some(page) = state.pages.get(&reader.client) else { continue };
-                if page.greeted && session.joined.insert(reader.client.clone()) {
-                    page.post(&ToShim::Have { content, chunks: state.catalogue.chunks(content) });
-                    page.post(&ToShim::Join { content, want: DEFAULT_WANT });
-                }
-            }
-        }
-        self.expect(id);
-    }
-
-    /// Tells a session's core how many peers may yet serve, if that is known.
-    pub fn expect(self: &Rc<Self>, id: SessionId) {
-        let peers = {
-            let state = self.state();
-            let Some(session) = state.sessions.get(&id) else { return };
-            let Some(content) = session.content() else { return };
-            let may_serve = |client: &String| match state.pages.get(client) {
-                Some(page) if !page.no_peers => {
-                    // Until the page has an answer, there may be somebody.
-                    page.expecting.get(&content).copied().unwrap_or(1)
-                }
-                _ => 0,
-            };
-            let pages = &session.joined;
-            (!pages.is_empty()).then(|| pages.iter().map(may_serve).sum())
-        };
-        if let Some(peers) = peers {
-            self.feed(id, Input::Expecting { peers });
-        }
     }
 
     /// Verifies a chunk that the origin has delivered, and keeps it. The readers
@@ -224,6 +182,39 @@ impl Engine {
         } else {
             self.do_without_manifest(id);
         }
+    }
+
+    /// Verifies a chunk that a peer has begun and the origin completed. Until then
+    /// nobody sees a byte of it.
+    pub async fn check_mixed_chunk(self: &Rc<Self>, id: SessionId, chunk: ChunkIndex) {
+        let Some((manifest, (link, bytes))) = self.state().sessions.get(&id).and_then(|session| {
+            Some((Rc::clone(session.manifest()?), session.chunks.suspect(chunk)?))
+        }) else {
+            return;
+        };
+        let right = is_right(&bytes, manifest.hash_of(chunk)).await;
+        {
+            let mut state = self.state();
+            let Some(session) = state.sessions.get_mut(&id) else { return };
+            // Meanwhile somebody else may have brought it, or nobody wants it any more.
+            if session.chunks.suspect(chunk).is_none_or(|(now, _)| now != link) {
+                return;
+            }
+            if !right {
+                session.chunks.reject(chunk);
+            } else if let Some(sources) = session.chunks.clear(chunk) {
+                session.relies_on_manifest = true;
+                session.fetched.insert(chunk, sources);
+                session.wake_readers();
+            }
+        }
+        if !right {
+            self.feed(id, Input::LinkLied { link, chunk });
+            return;
+        }
+        self.feed(id, Input::Ready { chunk, from: None });
+        let engine = Rc::clone(self);
+        spawn_local(async move { engine.keep(manifest.content_id(), chunk, &bytes).await });
     }
 
     /// Verifies a chunk from a peer. Until then nobody sees a byte of it.
@@ -291,8 +282,8 @@ impl Engine {
         }
         session.relies_on_manifest = true;
         let from = match from {
-            Source::Cache => session.fetched.get(&chunk).copied().unwrap_or(Source::Cache),
-            network => *session.fetched.entry(chunk).or_insert(network),
+            Source::Cache => session.fetched.get(&chunk).copied().unwrap_or(Source::Cache.into()),
+            network => *session.fetched.entry(chunk).or_insert(network.into()),
         };
         session.chunks.put(chunk, bytes, from);
         session.wake_readers();

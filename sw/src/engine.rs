@@ -6,7 +6,6 @@ use std::rc::Rc;
 use std::time::Duration;
 use vecmap::VecMap;
 
-use dcdn_protocol::message::peer::ChunkFailReason;
 use dcdn_protocol::message::shim::{PageEvent, ToShim};
 use dcdn_protocol::stats::Source;
 use dcdn_protocol::{ByteRange, ChunkIndex, ContentId, Layout, SiteConfig};
@@ -18,7 +17,7 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{AbortController, AbortSignal, Response};
 
-use crate::chunks::Chunk;
+use crate::chunks::Complete;
 use crate::error::Error;
 use crate::js::{now, seed};
 use crate::origin::{self, Answer, Meta};
@@ -50,13 +49,23 @@ pub struct State {
     pub network: Network,
     /// Contents on their way.
     pub sessions: VecMap<SessionId, Session>,
-    /// Which session asked a peer for a chunk.
-    pub requested: VecMap<(Link, ContentId, ChunkIndex), SessionId>,
+    /// What was asked of peers and is not answered yet.
+    pub requested: VecMap<(Link, ContentId, ChunkIndex), Asked>,
     /// Responses being read; while there are any, pages keep the worker alive.
     pub open_readers: usize,
     /// Next reader's number.
     pub next_reader: u32,
     next_session: u32,
+}
+
+/// A request to a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// By whom.
+    pub by: SessionId,
+    /// Whether it has been taken back for what has come of the chunk's beginning,
+    /// and the page has still to say how much that is.
+    pub salvaging: bool,
 }
 
 impl Engine {
@@ -94,6 +103,7 @@ impl Engine {
             Input::Ready { from: Some(_), .. }
                 | Input::LinkFailed { .. }
                 | Input::LinkLied { .. }
+                | Input::Salvaged { .. }
                 | Input::ReaderClosed { .. }
                 | Input::Tick
         );
@@ -160,7 +170,8 @@ impl Engine {
                     page.post(&ToShim::Cancel { peer, content, chunk });
                 }
             }
-            Command::Salvage { .. } | Command::FindPeers => {}
+            Command::Salvage { link, chunk } => self.salvage(id, link, chunk),
+            Command::FindPeers => self.find_peers(id),
             Command::Ban { link } => {
                 let state = self.state();
                 let Some((page, peer)) = state.pages.at(link) else { return };
@@ -192,25 +203,6 @@ impl Engine {
             Timeout::new(wait.saturating_add(1), move || {
                 spawn_local(async move { engine.feed(id, Input::Tick) });
             })
-        });
-    }
-
-    fn request_chunk(self: &Rc<Self>, id: SessionId, link: Link, chunk: ChunkIndex) {
-        let mut state = self.state();
-        let asked = state
-            .sessions
-            .get(&id)
-            .and_then(|session| Some((session.content()?, session.layout?.size_of(chunk))));
-        if let (Some((content, size)), Some((page, peer))) = (asked, state.pages.at(link)) {
-            page.post(&ToShim::Request { peer, content, chunk, size });
-            state.requested.insert((link, content, chunk), id);
-            return;
-        }
-        drop(state);
-        // Not from within the core's own turn.
-        let engine = Rc::clone(self);
-        spawn_local(async move {
-            engine.feed(id, Input::LinkFailed { link, chunk, reason: ChunkFailReason::Broken });
         });
     }
 
@@ -280,23 +272,28 @@ impl Engine {
         let mut offset = got.start;
         while let Some(piece) = body.next().await {
             let piece: Uint8Array = piece?.unchecked_into();
-            let whole = {
+            let complete = {
                 let mut state = self.state();
                 let Some(session) = state.sessions.get_mut(&id) else { return Ok(()) };
                 if !session.origin.contains_key(&request) {
                     return Ok(());
                 }
-                let whole = session.chunks.fill(layout, offset, &piece);
+                let complete = session.chunks.fill(layout, offset, &piece);
                 session.wake_readers();
-                whole
+                complete
             };
             offset += u64::from(piece.length());
-            for chunk in whole {
-                if let Some(session) = self.state().sessions.get_mut(&id) {
-                    session.fetched.insert(chunk, Source::Http);
+            for chunk in complete {
+                match chunk {
+                    Complete::Whole(chunk) => {
+                        if let Some(session) = self.state().sessions.get_mut(&id) {
+                            session.fetched.insert(chunk, Source::Http.into());
+                        }
+                        self.feed(id, Input::Ready { chunk, from: None });
+                        self.check_origin_chunk(id, chunk);
+                    }
+                    Complete::Mixed(chunk) => self.check_mixed_chunk(id, chunk).await,
                 }
-                self.feed(id, Input::Ready { chunk, from: None });
-                self.check_origin_chunk(id, chunk);
             }
         }
         if offset < range.end.min(layout.length()) { Err(Error::Short) } else { Ok(()) }
@@ -371,8 +368,12 @@ impl Engine {
         for abort in session.origin.values() {
             abort.abort();
         }
-        let asked: Vec<_> =
-            state.requested.iter().filter(|(_, by)| **by == id).map(|(asked, _)| *asked).collect();
+        let asked: Vec<_> = state
+            .requested
+            .iter()
+            .filter(|(_, asked)| asked.by == id)
+            .map(|(asked, _)| *asked)
+            .collect();
         for (link, content, chunk) in asked {
             state.requested.remove(&(link, content, chunk));
             let size = session.layout.map_or(0, |layout| layout.size_of(chunk));
@@ -422,13 +423,7 @@ impl Engine {
             session.settling = settling;
         }
     }
-
-    /// A chunk has come from a peer, unverified.
-    pub fn peer_chunk(self: &Rc<Self>, link: Link, content: ContentId, chunk: Chunk) {
-        let id = self.state().requested.remove(&(link, content, chunk.index));
-        // Without an entry it has been taken back, and was accounted for then.
-        let Some(id) = id else { return };
-        let engine = Rc::clone(self);
-        spawn_local(async move { engine.check_peer_chunk(id, link, chunk).await });
-    }
 }
+
+#[cfg(all(test, target_arch = "wasm32"))]
+mod tests;

@@ -28,6 +28,7 @@ pub mod error;
 mod js;
 mod origin;
 mod pages;
+mod peers;
 pub mod range;
 pub mod route;
 mod session;

@@ -63,13 +63,25 @@ impl Drop for Page {
     }
 }
 
+/// Who is at the ends of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// Our page.
+    pub client: ClientId,
+    /// The id by which the peer knows it.
+    pub me: PeerId,
+    /// The peer.
+    pub peer: PeerId,
+}
+
 /// All pages, and the connections that they have between them.
 #[derive(Default)]
 pub struct Pages {
     pages: VecMap<ClientId, Page>,
     tallies: VecMap<ClientId, Tally>,
-    links: VecMap<Link, (ClientId, PeerId)>,
+    links: VecMap<Link, Ends>,
     has: VecMap<(Link, ContentId), ChunkSet>,
+    expected: VecMap<(Link, ContentId), ChunkSet>,
     awaited: VecSet<ClientId>,
     next_link: u32,
 }
@@ -132,16 +144,26 @@ impl Pages {
         self.awaited.remove(client)
     }
 
-    /// A connection of `client` has opened.
-    pub fn link_up(&mut self, client: &str, peer: PeerId) {
-        let link = Link(self.next_link);
-        let Some(page) = self.pages.get_mut(client) else { return };
+    /// A connection of `client`, which goes by `me` there, has opened to a peer that
+    /// is `expected` to hold something. `None` if there is one already, or no such page.
+    pub fn link_up(
+        &mut self,
+        client: &str,
+        peer: PeerId,
+        me: PeerId,
+        expected: Vec<(ContentId, ChunkSet)>,
+    ) -> Option<Link> {
+        let page = self.pages.get_mut(client)?;
         if page.links.contains_key(&peer) {
-            return;
+            return None;
         }
+        let link = Link(self.next_link);
         self.next_link += 1;
         page.links.insert(peer, link);
-        self.links.insert(link, (client.to_owned(), peer));
+        let expected = expected.into_iter().map(|(content, chunks)| ((link, content), chunks));
+        self.expected.extend(expected);
+        self.links.insert(link, Ends { client: client.to_owned(), me, peer });
+        Some(link)
     }
 
     /// A connection of `client` is gone.
@@ -158,13 +180,29 @@ impl Pages {
 
     /// The page that owns a connection, and the peer at its other end.
     pub fn at(&self, link: Link) -> Option<(&Page, PeerId)> {
-        let (client, peer) = self.links.get(&link)?;
-        Some((self.pages.get(client)?, *peer))
+        let ends = self.links.get(&link)?;
+        Some((self.pages.get(&ends.client)?, ends.peer))
+    }
+
+    /// Every open connection.
+    pub fn links(&self) -> impl Iterator<Item = Link> {
+        self.links.keys().copied()
+    }
+
+    /// Who is at the ends of a connection.
+    pub fn ends(&self, link: Link) -> Option<&Ends> {
+        self.links.get(&link)
     }
 
     /// A peer has said what it holds.
     pub fn peer_has(&mut self, link: Link, content: ContentId, chunks: ChunkSet) {
+        self.expected.remove(&(link, content));
         self.has.insert((link, content), chunks);
+    }
+
+    /// What the peer at the other end is expected to hold, until it says itself.
+    pub fn expected(&self, link: Link, content: ContentId) -> ChunkSet {
+        self.expected.get(&(link, content)).cloned().unwrap_or_default()
     }
 
     /// Who holds what of `content`.
@@ -179,5 +217,6 @@ impl Pages {
     fn forget(&mut self, link: Link) {
         self.links.remove(&link);
         self.has.retain(|(holder, _), _| *holder != link);
+        self.expected.retain(|(holder, _), _| *holder != link);
     }
 }

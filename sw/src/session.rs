@@ -6,15 +6,15 @@ use std::task::Waker;
 use vecmap::{VecMap, VecSet};
 
 use dcdn_protocol::chunk::DEFAULT_CHUNK_SIZE;
-use dcdn_protocol::stats::Source;
-use dcdn_protocol::{ChunkIndex, ContentId, Layout, Manifest, SiteConfig};
-use dcdn_swarm::{Download, OriginRequest, ReaderId};
+use dcdn_protocol::message::coord::{ADAPTIVE_WANT, DEFAULT_WANT};
+use dcdn_protocol::{ChunkIndex, ContentId, Layout, Manifest, PolicyName, SiteConfig};
+use dcdn_swarm::{Download, OriginRequest, ReaderId, Timestamp};
 use futures::channel::oneshot;
 use futures::future::{LocalBoxFuture, Shared};
 use gloo_timers::callback::Timeout;
 use web_sys::{AbortController, Response};
 
-use crate::chunks::Chunks;
+use crate::chunks::{Chunks, Sources};
 use crate::origin::Meta;
 use crate::pages::ClientId;
 
@@ -59,7 +59,7 @@ pub struct Session {
     pub chunks: Chunks,
     /// Where each chunk came from that was not in the store before: what is read
     /// from the store later was not for free.
-    pub fetched: VecMap<ChunkIndex, Source>,
+    pub fetched: VecMap<ChunkIndex, Sources>,
     /// Whether anything from peers or store has been accepted: from then on the
     /// manifest cannot be dropped without mixing versions.
     pub relies_on_manifest: bool,
@@ -69,6 +69,8 @@ pub struct Session {
     pub origin: VecMap<OriginRequest, AbortController>,
     /// Pages that look for peers for us.
     pub joined: VecSet<ClientId>,
+    /// When the pages were last asked for more peers.
+    pub asked_for_peers: Option<Timestamp>,
     /// Responses that wait for [`Session::meta`].
     pub waiting: Vec<oneshot::Sender<Opening>>,
     /// The check of a known content for being current, while it is under way.
@@ -107,6 +109,7 @@ impl Session {
             readers: VecMap::new(),
             origin: VecMap::new(),
             joined: VecSet::new(),
+            asked_for_peers: None,
             waiting: Vec::new(),
             settling: None,
             timer: None,
@@ -125,6 +128,14 @@ impl Session {
     /// The content, by the manifest in force.
     pub fn content(&self) -> Option<ContentId> {
         self.manifest().map(|manifest| manifest.content_id())
+    }
+
+    /// How many peers its pages ask for at a time.
+    pub fn want(&self) -> u8 {
+        match self.config.policy {
+            PolicyName::Adaptive => ADAPTIVE_WANT,
+            _ => DEFAULT_WANT,
+        }
     }
 
     /// Takes over what the content is. `None` if it cannot be cut into chunks.

@@ -1,12 +1,15 @@
 //! The worker in a real service worker, with the real Cache API and real streams.
-//! Only the site's server is a stand-in (`fake_origin.js`).
+//! Only the site's server is a stand-in (`support/fake_origin.js`).
 
 #![cfg(target_arch = "wasm32")]
 #![allow(clippy::unwrap_used)]
 
-use dcdn_protocol::{ChunkHash, ChunkIndex, ContentId, Layout, Manifest};
+mod support;
+
+use dcdn_protocol::{ChunkIndex, ContentId, Manifest};
 use dcdn_sw::{Worker, store};
-use js_sys::{Array, Function, Object, Reflect, Uint8Array};
+use js_sys::{Function, Uint8Array};
+use support::{Origin, bytes, described, manifest};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::*;
@@ -17,63 +20,10 @@ wasm_bindgen_test_configure!(run_in_service_worker);
 /// The thesis's image: 3.2 MB, 13 chunks.
 const IMAGE: usize = 3_200_000;
 
-struct Origin(JsValue);
-
-impl Origin {
-    fn new() -> Self {
-        js_sys::eval(include_str!("fake_origin.js")).unwrap();
-        Self(get(&js_sys::global(), "fakeOrigin"))
-    }
-
-    fn call(&self, method: &str, arguments: &[JsValue]) -> JsValue {
-        let method: Function = get(&self.0, method).unchecked_into();
-        method.apply(&self.0, &arguments.iter().collect::<Array>()).unwrap()
-    }
-
-    fn put(&self, url: &str, bytes: &[u8], etag: &str) {
-        let view = Uint8Array::from(bytes);
-        self.call("put", &[url.into(), view.into(), etag.into(), JsValue::UNDEFINED]);
-    }
-
-    fn put_shared(&self, url: &str, bytes: &[u8], etag: &str) -> Manifest {
-        let manifest = manifest(url, bytes, etag);
-        let frame = Uint8Array::from(&manifest.encode().unwrap()[..]);
-        let described = Object::new();
-        Reflect::set(&described, &"id".into(), &manifest.content_id().to_string().into()).unwrap();
-        Reflect::set(&described, &"frame".into(), &frame).unwrap();
-        let view = Uint8Array::from(bytes);
-        self.call("put", &[url.into(), view.into(), etag.into(), described.into()]);
-        manifest
-    }
-
-    fn log(&self) -> Vec<String> {
-        Array::from(&self.call("log", &[])).iter().map(|line| line.as_string().unwrap()).collect()
-    }
-
-    fn requests_for(&self, url: &str) -> Vec<String> {
-        self.log().into_iter().filter(|line| line.starts_with(url)).collect()
-    }
-}
-
-fn manifest(url: &str, bytes: &[u8], etag: &str) -> Manifest {
-    let layout = Layout::new(bytes.len() as u64, 256 * 1024).unwrap();
-    let hashes = bytes.chunks(256 * 1024).map(ChunkHash::of).collect();
-    let (mime, etag) = ("image/jpeg".to_owned(), Some(etag.to_owned()));
-    Manifest::new(url.to_owned(), layout, mime, etag, None, hashes).unwrap()
-}
-
-fn get(object: &JsValue, name: &str) -> JsValue {
-    Reflect::get(object, &name.into()).unwrap()
-}
-
-/// Bytes that differ from chunk to chunk and from seed to seed.
-fn bytes(seed: u32, length: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(2_654_435_761) | 1;
-    let step = |_| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        state.to_le_bytes()[3]
-    };
-    (0..length).map(step).collect()
+/// A file without a manifest.
+fn put_unshared(origin: &Origin, url: &str, bytes: &[u8], etag: &str) {
+    let view = Uint8Array::from(bytes);
+    origin.call("put", &[url.into(), view.into(), etag.into(), JsValue::UNDEFINED]);
 }
 
 fn event(url: &str, range: Option<&str>) -> FetchEvent {
@@ -217,7 +167,7 @@ async fn every_range_is_a_206_of_the_right_bytes() {
 #[wasm_bindgen_test]
 async fn a_resource_that_is_not_shared_comes_from_the_origin_and_is_left_alone_afterwards() {
     let (origin, image) = (Origin::new(), bytes(6, IMAGE));
-    origin.put("/private.jpg", &image, "\"v1\"");
+    put_unshared(&origin, "/private.jpg", &image, "\"v1\"");
     let worker = Worker::start().await;
     let first = event("/private.jpg", None);
     assert!(worker.is_ours(&first.request()));
@@ -243,7 +193,7 @@ async fn an_error_of_the_origin_reaches_the_page_as_it_is() {
 #[wasm_bindgen_test]
 async fn an_empty_file_is_delivered_empty() {
     let origin = Origin::new();
-    origin.put("/empty.jpg", &[], "\"v1\"");
+    put_unshared(&origin, "/empty.jpg", &[], "\"v1\"");
     let worker = Worker::start().await;
 
     let response = respond(&worker, "/empty.jpg", None).await;
@@ -255,7 +205,7 @@ async fn an_empty_file_is_delivered_empty() {
 #[wasm_bindgen_test]
 async fn what_redirects_to_another_origin_is_left_to_the_browser_at_once() {
     let (origin, image) = (Origin::new(), bytes(12, IMAGE));
-    origin.put("/elsewhere.jpg", &image, "\"v1\"");
+    put_unshared(&origin, "/elsewhere.jpg", &image, "\"v1\"");
     origin.call("redirectAway", &["/elsewhere.jpg".into()]);
     let worker = Worker::start().await;
     origin.log();
@@ -316,14 +266,6 @@ async fn a_manifest_of_an_older_version_that_comes_first_does_not_stop_the_prese
     assert_eq!(header(&response, "Content-Length").as_deref(), Some("3200000"));
     assert!(body(&response).await.unwrap() == image);
     assert!(nothing_stored(&old).await);
-}
-
-fn described(manifest: &Manifest) -> JsValue {
-    let described = Object::new();
-    let frame = Uint8Array::from(&manifest.encode().unwrap()[..]);
-    Reflect::set(&described, &"id".into(), &manifest.content_id().to_string().into()).unwrap();
-    Reflect::set(&described, &"frame".into(), &frame).unwrap();
-    described.into()
 }
 
 async fn nothing_stored(manifest: &Manifest) -> bool {

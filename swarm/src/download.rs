@@ -21,6 +21,9 @@ use crate::readers::{Readers, Slack};
 use crate::slots::{Kept, Slots, State};
 use crate::{Command, Input, Link, Network, OriginRequest, Timestamp};
 
+/// Later than anything.
+const NEVER: Timestamp = Timestamp(u64::MAX);
+
 /// What the site and the page chose.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -64,6 +67,8 @@ pub struct Download {
     stale: bool,
     /// The readers have moved: other chunks may be wanted.
     moved: bool,
+    /// When a request to a peer may be late, at the earliest.
+    late_from: Timestamp,
     wake: Option<Timestamp>,
     commands: VecDeque<Command>,
 }
@@ -113,6 +118,7 @@ impl Download {
             reported_failure: false,
             stale: false,
             moved: false,
+            late_from: NEVER,
             wake: None,
             commands: VecDeque::new(),
         }

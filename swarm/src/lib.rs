@@ -8,15 +8,17 @@
 //! order could differ between two runs: same inputs, same commands.
 //!
 //! ```text
-//!  readers' positions ─► wanted chunks, nearest first ─┐
-//!  store, manifest, peers, origin ─────────────────────┴► Policy ─► commands
+//!  readers: position, pace ─► wanted chunks, each with a deadline ─┐
+//!  store, manifest, peers, origin ─────────────────────────────────┴► Policy ─► commands
 //! ```
 //!
 //! A [`policy`] answers one question, where a missing chunk should come from
 //! now. What holds for every policy is here, not there: a chunk is in flight from
-//! one place at a time, a peer that is silent loses its chunks, a peer that lies
-//! is banned, an origin that fails is tried again with growing pauses, and only
-//! chunks within the read-ahead of a reader are fetched or kept.
+//! one place at a time, a peer that is silent or too slow loses its chunks and is
+//! left alone for a while, a peer that lies is banned, an origin that fails is tried
+//! again with growing pauses, and only chunks within the read-ahead of a reader are
+//! fetched or kept. What a decision costs depends on that window and on the number
+//! of connections, not on the content's length.
 
 mod download;
 mod holders;

@@ -19,6 +19,10 @@ pub const READ_AHEAD: u64 = 8 * 1024 * 1024;
 /// the end of a range: it takes the next range when its own buffer has room.
 pub const NEXT_RANGE_PATIENCE: Duration = Duration::from_secs(10);
 
+/// What somebody must have read on end to be taken for a player that reads on
+/// behind the end of its range.
+const READS_ON_AFTER: u64 = 1024 * 1024;
+
 /// The readers of one content.
 #[derive(Debug, Default)]
 pub(crate) struct Readers {
@@ -96,8 +100,7 @@ impl Readers {
     /// A reader is finished or gone.
     pub fn close(&mut self, id: ReaderId, length: Option<u64>, now: Timestamp) {
         let Some(mut reader) = self.open.remove(&id) else { return };
-        let reads_on = reader.position >= reader.end && Some(reader.position) < length;
-        if reads_on {
+        if reader.position >= reader.end && Some(reader.position) < length {
             reader.pace.pauses();
             self.between = Some((reader, now + NEXT_RANGE_PATIENCE));
         }
@@ -164,7 +167,9 @@ impl Readers {
 impl Reader {
     fn window(&self) -> ByteRange {
         let ahead = self.position.saturating_add(READ_AHEAD);
-        let end = if self.continues || self.position >= self.end { u64::MAX } else { self.end };
+        let goes_on = self.continues || self.position >= self.end;
+        let reads_on = goes_on && self.position - self.start >= READS_ON_AFTER;
+        let end = if reads_on { u64::MAX } else { self.end };
         ByteRange::new(self.position, end.min(ahead))
     }
 

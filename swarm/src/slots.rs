@@ -53,6 +53,16 @@ impl Slots {
     /// what is no longer wanted.
     pub fn want(&mut self, runs: &[Range<u32>], now: Timestamp) -> Vec<Slot> {
         let mut unwanted = Vec::new();
+        if let [run] = runs
+            && self.is_run_before(run)
+        {
+            while let Some(slot) = self.0.pop_front_if(|slot| slot.chunk.0 < run.start) {
+                unwanted.push(slot);
+            }
+            let next = self.0.back().map_or(run.start, |slot| slot.chunk.0 + 1);
+            self.0.extend((next..run.end).map(|chunk| Slot::new(ChunkIndex(chunk), now)));
+            return unwanted;
+        }
         let mut old = std::mem::take(&mut self.0).into_iter().peekable();
         for chunk in runs.iter().flat_map(Clone::clone).map(ChunkIndex) {
             while let Some(before) = old.next_if(|slot| slot.chunk < chunk) {
@@ -63,6 +73,14 @@ impl Slots {
         }
         unwanted.extend(old);
         unwanted
+    }
+
+    /// Whether these are one run that begins and ends no later than `run`: the usual
+    /// case of a single reader that reads on.
+    fn is_run_before(&self, run: &Range<u32>) -> bool {
+        let (Some(first), Some(last)) = (self.0.front(), self.0.back()) else { return false };
+        let span = (last.chunk.0 - first.chunk.0) as usize + 1;
+        span == self.0.len() && first.chunk.0 <= run.start && last.chunk.0 < run.end
     }
 
     pub fn get(&self, chunk: ChunkIndex) -> Option<&Slot> {

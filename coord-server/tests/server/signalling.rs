@@ -5,9 +5,10 @@ use std::time::Duration;
 use coord_server::limit::Rate;
 use coord_server::signalling::AllowedOrigins;
 use dcdn_protocol::message::coord::{
-    ErrorCode, FromCoord, MAX_CANDIDATE, MAX_MESSAGE, MAX_SDP, Signal, ToCoord,
+    ErrorCode, FromCoord, MAX_CANDIDATE, MAX_HELD_RUNS, MAX_MESSAGE, MAX_SDP, Recommended, Signal,
+    ToCoord,
 };
-use dcdn_protocol::{ContentId, GroupId, PeerId, VERSION, frame};
+use dcdn_protocol::{ChunkIndex, ChunkSet, ContentId, GroupId, PeerId, VERSION, frame};
 use futures::{SinkExt, StreamExt};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
@@ -19,7 +20,17 @@ const OTHER: ContentId = ContentId([8; 32]);
 
 impl Page {
     async fn join(&mut self, content: ContentId, want: u8) -> Vec<PeerId> {
-        self.say(&ToCoord::Join { content, want }).await;
+        let named = self.join_holding(content, want, ChunkSet::new()).await;
+        named.into_iter().map(|named| named.peer).collect()
+    }
+
+    async fn join_holding(
+        &mut self,
+        content: ContentId,
+        want: u8,
+        have: ChunkSet,
+    ) -> Vec<Recommended> {
+        self.say(&ToCoord::Join { content, want, have }).await;
         match self.hear().await {
             FromCoord::Peers { content: of, peers } if of == content => peers,
             other => panic!("no peers but {other:?}"),
@@ -41,6 +52,10 @@ impl Page {
     async fn end(&mut self) -> Closed {
         self.hear_or_end().await.unwrap_err()
     }
+}
+
+fn join(content: ContentId) -> ToCoord {
+    ToCoord::Join { content, want: 5, have: ChunkSet::new() }
 }
 
 fn offer(sdp: &str) -> Signal {
@@ -71,6 +86,45 @@ async fn two_pages_find_each_other_and_exchange_signals() {
         seed.signal(peer.id, signal.clone()).await;
         assert_eq!(peer.hear().await, FromCoord::Signal { from: seed.id, signal });
     }
+}
+
+#[tokio::test]
+async fn a_recommended_peer_comes_with_what_it_last_said_that_it_holds() {
+    let site = SiteDirectory::new();
+    let server = Server::start(&site).await;
+    let (mut seed, mut page) = (server.page(1).await, server.page(2).await);
+    let named = |id, expected| vec![Recommended { peer: id, expected }];
+    let id = seed.id;
+
+    seed.join_holding(CONTENT, 0, ChunkSet::full(3)).await;
+    let have = ChunkSet::new();
+    assert_eq!(page.join_holding(CONTENT, 5, have.clone()).await, named(id, ChunkSet::full(3)));
+
+    seed.say(&ToCoord::Have { content: OTHER, have: ChunkSet::full(9) }).await;
+    let scattered: ChunkSet = (0..500).map(|run| ChunkIndex(1_000_000 + run * 2)).collect();
+    seed.say(&ToCoord::Have { content: CONTENT, have: scattered.clone() }).await;
+    // Answered after what was said before.
+    assert_eq!(seed.join(OTHER, 0).await, []);
+    let first = scattered.first_runs(MAX_HELD_RUNS);
+    assert_eq!(page.join_holding(CONTENT, 5, have.clone()).await, named(id, first));
+    assert_eq!(page.join_holding(OTHER, 5, have.clone()).await, named(id, ChunkSet::new()));
+}
+
+#[tokio::test]
+async fn the_most_that_is_said_of_peers_fits_a_message() {
+    let site = SiteDirectory::new();
+    let server = Server::start(&site).await;
+    let scattered: ChunkSet = (0..500).map(|run| ChunkIndex(1_000_000 + run * 2)).collect();
+    let mut seeds = Vec::new();
+    for group in 0..10 {
+        let mut seed = server.page(group).await;
+        seed.join_holding(CONTENT, 0, scattered.clone()).await;
+        seeds.push(seed);
+    }
+    let peers = server.page(100).await.join_holding(CONTENT, 10, ChunkSet::new()).await;
+    assert_eq!(peers.len(), 10);
+    let message = frame::encode(&FromCoord::Peers { content: CONTENT, peers }, &[]).unwrap();
+    assert!(message.len() <= MAX_MESSAGE, "{} bytes", message.len());
 }
 
 #[tokio::test]
@@ -186,8 +240,8 @@ async fn a_socket_that_only_answers_pings_stays() {
 async fn a_message_before_hello_ends_the_socket() {
     let site = SiteDirectory::new();
     let server = Server::start(&site).await;
-    let join = frame::encode(&ToCoord::Join { content: CONTENT, want: 5 }, &[]).unwrap();
-    for bytes in [join, b"noise".to_vec()] {
+    let early = frame::encode(&join(CONTENT), &[]).unwrap();
+    for bytes in [early, b"noise".to_vec()] {
         let mut page = server.socket().await;
         page.say_bytes(bytes).await;
         assert_eq!(page.refusal().await, (ErrorCode::HelloFirst, None));
@@ -304,7 +358,7 @@ async fn too_many_messages_end_the_socket() {
     for _ in 0..19 {
         page.join(CONTENT, 5).await;
     }
-    page.say(&ToCoord::Join { content: CONTENT, want: 5 }).await;
+    page.say(&join(CONTENT)).await;
 
     assert_eq!(page.refusal().await, (ErrorCode::RateLimit, None));
     assert_eq!(page.end().await, Closed::With(1008, "rate_limit".to_owned()));
@@ -352,7 +406,7 @@ async fn a_socket_is_in_so_many_swarms_and_no_more() {
     page.join(CONTENT, 5).await;
     page.join(OTHER, 5).await;
 
-    page.say(&ToCoord::Join { content: third, want: 5 }).await;
+    page.say(&join(third)).await;
     assert_eq!(page.refusal().await, (ErrorCode::TooManySwarms, None));
     assert_eq!(page.join(OTHER, 5).await, [], "one that it is in");
     page.say(&ToCoord::Leave { content: CONTENT }).await;

@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use dcdn_page_shim::channel::Outbox;
-use dcdn_page_shim::node::{LinkEvent, Node, Outlet};
+use dcdn_page_shim::node::{Node, NodeEvent, Outlet};
 use dcdn_page_shim::peer::{Connection, ConnectionEvent};
 use dcdn_page_shim::task::Task;
-use dcdn_protocol::message::coord::{FromCoord, ToCoord};
+use dcdn_protocol::message::coord::{FromCoord, Recommended, ToCoord};
 use dcdn_protocol::message::peer::PeerMessage;
 use dcdn_protocol::message::shim::{ToShim, ToWorker};
 use dcdn_protocol::{ChunkIndex, ChunkSet, ContentId, PeerId, SiteConfig, store};
@@ -30,7 +30,7 @@ pub struct Relay(Rc<RefCell<RelayState>>);
 #[derive(Default)]
 struct RelayState {
     members: BTreeMap<PeerId, UnboundedSender<FromCoord>>,
-    swarms: BTreeMap<ContentId, Vec<PeerId>>,
+    swarms: BTreeMap<ContentId, Vec<Recommended>>,
 }
 
 impl Relay {
@@ -44,14 +44,14 @@ impl Relay {
         let mut state = self.0.borrow_mut();
         match message {
             ToCoord::Signal { to, signal } => state.send(to, FromCoord::Signal { from, signal }),
-            ToCoord::Join { content, want } => {
+            ToCoord::Join { content, want, have } => {
                 let swarm = state.swarms.entry(content).or_default();
-                let others = swarm.iter().filter(|peer| **peer != from).copied();
+                let others = swarm.iter().filter(|member| member.peer != from).cloned();
                 let peers = others.take(usize::from(want)).collect();
-                swarm.push(from);
+                swarm.push(Recommended { peer: from, expected: have });
                 state.send(from, FromCoord::Peers { content, peers });
             }
-            ToCoord::Hello { .. } | ToCoord::Leave { .. } => {}
+            ToCoord::Hello { .. } | ToCoord::Have { .. } | ToCoord::Leave { .. } => {}
         }
     }
 }
@@ -76,19 +76,19 @@ pub struct Resident {
 impl Resident {
     pub fn new(relay: &Relay, id: PeerId, config: &SiteConfig) -> Self {
         let (worker, heard) = unbounded();
-        let (links, link_events) = unbounded::<LinkEvent>();
+        let (events, node_events) = unbounded::<NodeEvent>();
         let from_coord = relay.enter(id);
         let outlet = Rc::new(TestOutlet { id, worker, relay: relay.clone() });
-        // What happens on connections after their resident has left concerns nobody.
-        let emit = Rc::new(move |event| drop(links.unbounded_send(event)));
+        // What happens to a resident that has left concerns nobody.
+        let emit = Rc::new(move |event| drop(events.unbounded_send(event)));
         let node = Rc::new(RefCell::new(Node::new(config, outlet, emit)));
         let looping = Rc::clone(&node);
         let task = Task::spawn(async move {
-            let links = link_events.map(Input::Link);
-            let mut inputs = futures::stream::select(links, from_coord.map(Input::Coord));
+            let events = node_events.map(Input::Node);
+            let mut inputs = futures::stream::select(events, from_coord.map(Input::Coord));
             while let Some(input) = inputs.next().await {
                 match input {
-                    Input::Link(event) => looping.borrow_mut().on_link(event),
+                    Input::Node(event) => looping.borrow_mut().on_event(event),
                     Input::Coord(message) => looping.borrow_mut().on_coord(message),
                 }
             }
@@ -134,7 +134,7 @@ impl Resident {
 }
 
 enum Input {
-    Link(LinkEvent),
+    Node(NodeEvent),
     Coord(FromCoord),
 }
 
@@ -197,7 +197,9 @@ impl Stranger {
         let id = PeerId([0xEE; 16]);
         let mut stranger = Self::calling(relay, id, resident.id);
         stranger.hear(|event| matches!(event, ConnectionEvent::Open).then_some(())).await;
-        resident.hear_exactly(&ToWorker::PeerUp { peer: id }).await;
+        let expected = Vec::new();
+        let up = ToWorker::PeerUp { peer: id, me: resident.id, expected };
+        resident.hear_exactly(&up).await;
         (stranger, id)
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ContentId, GroupId, PeerId};
+use crate::{ChunkSet, ContentId, GroupId, PeerId};
 
 /// Most bytes of one message in either direction.
 pub const MAX_MESSAGE: usize = 32 * 1024;
@@ -15,6 +15,17 @@ pub const MAX_CANDIDATE: usize = 1024;
 
 /// Peers recommended for one join: the thesis's number (section 3.1).
 pub const DEFAULT_WANT: u8 = 5;
+
+/// The same with the policy `adaptive`, which asks as many peers in parallel.
+pub const ADAPTIVE_WANT: u8 = 8;
+
+/// Most runs of chunks in what is said of one member's holding. Of more only the
+/// first count: whoever reads a content from its start holds those longest, and
+/// what is left out is only learnt later, from the peer itself.
+pub const MAX_HELD_RUNS: usize = 64;
+
+/// Least milliseconds between two [`ToCoord::Have`] of one content.
+pub const HAVE_INTERVAL_MS: u32 = 5_000;
 
 /// From a page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +44,19 @@ pub enum ToCoord {
         content: ContentId,
         /// Peers wanted; 0 for a seed that only wants to be found.
         want: u8,
+        /// What the sender uploads of the content; replaces what it said before. At
+        /// most [`MAX_HELD_RUNS`] runs count.
+        #[serde(default, skip_serializing_if = "ChunkSet::is_empty")]
+        have: ChunkSet,
+    },
+    /// The sender holds more of a content than it said when it joined. Not answered,
+    /// and ignored from whoever is not in the swarm. At most every
+    /// [`HAVE_INTERVAL_MS`] for one content.
+    Have {
+        /// The swarm.
+        content: ContentId,
+        /// As in [`ToCoord::Join`].
+        have: ChunkSet,
     },
     /// Leave the swarm of a content.
     Leave {
@@ -64,7 +88,7 @@ pub enum FromCoord {
         /// The swarm.
         content: ContentId,
         /// At most as many as wanted; empty if there is nobody.
-        peers: Vec<PeerId>,
+        peers: Vec<Recommended>,
     },
     /// A signal from another peer.
     Signal {
@@ -84,6 +108,26 @@ pub enum FromCoord {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         peer: Option<PeerId>,
     },
+}
+
+/// A member of a swarm, as the server knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recommended {
+    /// Who.
+    pub peer: PeerId,
+    /// What it has last said that it holds: at most [`MAX_HELD_RUNS`] runs, and it may
+    /// hold more or less by now. A request to it needs no [`have`] before.
+    ///
+    /// [`have`]: super::peer::PeerMessage::Have
+    #[serde(default, skip_serializing_if = "ChunkSet::is_empty")]
+    pub expected: ChunkSet,
+}
+
+impl From<PeerId> for Recommended {
+    /// Somebody of whom nothing is expected.
+    fn from(peer: PeerId) -> Self {
+        Self { peer, expected: ChunkSet::new() }
+    }
 }
 
 /// What two peers tell each other to connect (RFC 8829, RFC 8838). The peer that

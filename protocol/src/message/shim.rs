@@ -68,6 +68,12 @@ pub enum ToWorker {
     PeerUp {
         /// The peer.
         peer: PeerId,
+        /// The id that the page had on its socket when the connection was made: the
+        /// one by which the peer knows it.
+        me: PeerId,
+        /// What the coordination server expects the peer to hold, of contents that
+        /// the page joined. Replaced by the first [`ToWorker::PeerHas`] of each.
+        expected: Vec<(ContentId, ChunkSet)>,
     },
     /// A peer's channel is gone; so is all that was asked of it.
     PeerDown {
@@ -113,6 +119,18 @@ pub enum ToWorker {
         chunk: ChunkIndex,
         /// Why.
         reason: ChunkFailReason,
+    },
+    /// Answer to [`ToShim::Salvage`]: the request is taken back. The chunk's first
+    /// `received` bytes, unverified, are in [`BODY`] if there are any.
+    Salvaged {
+        /// The peer.
+        peer: PeerId,
+        /// The content.
+        content: ContentId,
+        /// The chunk.
+        chunk: ChunkIndex,
+        /// Bytes from the chunk's start; 0 if there are none, or no such request.
+        received: u32,
     },
     /// Asks for [`ToShim::Stats`] of this page.
     StatsRequest {
@@ -171,6 +189,17 @@ pub enum ToShim {
     },
     /// Take a request back.
     Cancel {
+        /// The peer.
+        peer: PeerId,
+        /// The content.
+        content: ContentId,
+        /// The chunk.
+        chunk: ChunkIndex,
+    },
+    /// A chunk will not come in time: take the request back as [`ToShim::Cancel`]
+    /// does, and hand over what has come from the chunk's start. Answered by
+    /// [`ToWorker::Salvaged`].
+    Salvage {
         /// The peer.
         peer: PeerId,
         /// The content.

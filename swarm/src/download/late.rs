@@ -31,7 +31,16 @@ impl Download {
                     self.commands.push_back(Command::CancelChunk { link, chunk });
                     link
                 }
+                State::FromPeer { link, since, received } => {
+                    let late = network.give_up_at(link, since, received > 0);
+                    self.late_from = self.late_from.min(late);
+                    continue;
+                }
                 State::Salvaging { link, since } if since + SALVAGE_TIMEOUT <= now => link,
+                State::Salvaging { since, .. } => {
+                    self.late_from = self.late_from.min(since + SALVAGE_TIMEOUT);
+                    continue;
+                }
                 _ => continue,
             };
             network.answered(link, self.layout.map_or(0, |layout| layout.size_of(chunk)));
@@ -73,19 +82,34 @@ impl Download {
             ahead += missing;
             let deadline = self.deadline(layout.range_of(chunk), network);
             let rescue_at = origin_by(deadline, missing, network);
-            if rescue_at > now {
-                self.wake_at(rescue_at);
-            } else if now + takes > deadline {
-                if takes <= origin_takes(missing, network) {
-                    self.wake_at(now + LOOK_AGAIN);
-                } else {
-                    network.fell_short(link, received, since, now);
-                    self.rescue(link, chunk, received, now, network);
-                }
+            let again = if rescue_at > now {
+                rescue_at
+            } else if now + takes <= deadline || takes <= origin_takes(missing, network) {
+                now + LOOK_AGAIN
             } else {
-                self.wake_at(deadline.max(now + LOOK_AGAIN));
-            }
+                network.fell_short(link, received, since, now);
+                self.rescue(link, chunk, received, now, network);
+                now + SALVAGE_TIMEOUT
+            };
+            self.late_from = self.late_from.min(again);
         }
+    }
+
+    /// A chunk has been asked of a peer: notes when that may be found late first.
+    pub(super) fn note_when_late(
+        &mut self,
+        chunk: ChunkIndex,
+        link: Link,
+        layout: Layout,
+        now: Timestamp,
+        network: &Network,
+    ) {
+        let mut late = network.give_up_at(link, now, true);
+        if self.policy.keeps_deadlines() {
+            let deadline = self.deadline(layout.range_of(chunk), network);
+            late = late.min(origin_by(deadline, layout.size_of(chunk), network));
+        }
+        self.late_from = self.late_from.min(late);
     }
 
     fn rescue(
@@ -107,18 +131,5 @@ impl Download {
         slot.state = State::Missing;
         slot.failed.push(link);
         self.commands.push_back(Command::CancelChunk { link, chunk });
-    }
-
-    pub(super) fn wake_for_slow_peers(&mut self, network: &Network) {
-        let late = |slot: &Slot| match slot.state {
-            State::FromPeer { link, since, received } => {
-                Some(network.give_up_at(link, since, received > 0))
-            }
-            State::Salvaging { since, .. } => Some(since + SALVAGE_TIMEOUT),
-            _ => None,
-        };
-        if let Some(next) = self.slots.iter().filter_map(late).min() {
-            self.wake_at(next);
-        }
     }
 }

@@ -6,7 +6,7 @@ use dcdn_protocol::chunk::DEFAULT_CHUNK_SIZE;
 use dcdn_protocol::{ByteRange, ChunkIndex, Layout};
 use rand_core::Rng;
 
-use super::{Download, Expecting, FindPeers, Manifest, narrow};
+use super::{Download, Expecting, FindPeers, Manifest, NEVER, narrow};
 use crate::network::Network;
 use crate::origin::MAX_ORIGIN_RUN;
 use crate::policy::{Candidate, Choice, Order, Rank, View};
@@ -64,13 +64,18 @@ impl Download {
             let unwanted = self.slots.want(&wanted, now);
             self.let_go(unwanted, now, network);
         }
-        self.give_up_on_slow_peers(now, network);
-        if self.policy.keeps_deadlines() {
-            self.rescue_late_chunks(layout, now, network);
+        if self.late_from <= now {
+            self.late_from = NEVER;
+            self.give_up_on_slow_peers(now, network);
+            if self.policy.keeps_deadlines() {
+                self.rescue_late_chunks(layout, now, network);
+            }
         }
         self.fetch(layout, now, network);
         self.look_for_peers(now, network);
-        self.wake_for_slow_peers(network);
+        if self.late_from != NEVER {
+            self.wake_at(self.late_from);
+        }
     }
 
     /// Nothing is known of the content: only the origin can say what it is,
@@ -143,6 +148,9 @@ impl Download {
                 State::FromOrigin(_) | State::FromStore | State::Missing => {}
             }
         }
+        if self.slots.len() == 0 {
+            requests = self.origin.requests();
+        }
         // A request goes on as long as anything that is still to come is wanted.
         for request in requests {
             if !self.slots.iter().any(|slot| slot.state == State::FromOrigin(request)) {
@@ -175,6 +183,7 @@ impl Download {
                 Choice::Peer(link) => {
                     network.asked(link, layout.size_of(chunk), now);
                     self.commands.push_back(Command::RequestChunk { link, chunk });
+                    self.note_when_late(chunk, link, layout, now, network);
                     if let Some(slot) = self.slots.get_mut(chunk) {
                         slot.state = State::FromPeer { link, since: now, received: 0 };
                         slot.kept = None;
@@ -209,7 +218,7 @@ impl Download {
                 let deadline = self.readers.deadline(bytes, &network.origin, self.slack);
                 match deadline <= now + IN_ORDER {
                     true => (deadline, 0),
-                    false => (Timestamp(u64::MAX), count(self.holders.of(chunk))),
+                    false => (NEVER, count(self.holders.of(chunk))),
                 }
             } else {
                 (Timestamp(0), self.readers.distance(layout, chunk))
@@ -247,7 +256,7 @@ impl Download {
         let keeps_deadlines = self.policy.keeps_deadlines();
         let deadline = match keeps_deadlines {
             true => self.deadline(layout.range_of(chunk), network),
-            false => Timestamp(u64::MAX),
+            false => NEVER,
         };
         let missing = size - slot.kept.map_or(0, |kept| kept.bytes.min(size));
         let window = narrow(READ_AHEAD / u64::from(layout.chunk_size()));

@@ -226,3 +226,13 @@ fn what_a_player_will_read_next_is_fetched_before_it_asks() {
     let ahead = world.from_origin.iter().filter(|chunk| **chunk >= 16).count();
     assert!(ahead >= 8, "{ahead} chunks ahead of the player");
 }
+
+#[test]
+fn who_only_looks_at_the_first_bytes_is_not_taken_for_a_player() {
+    let mut world = World::new(PolicyName::Adaptive, 20_000_000, 1);
+    world.after(5, Input::ManifestUnavailable);
+    world.open(1, ByteRange::new(0, 2));
+    world.run();
+
+    assert_eq!(world.from_origin, [0]);
+}

@@ -1,6 +1,8 @@
 //! Whatever happens in whatever order, readers end complete and bounds hold.
 //! (The bounds are checked by the world at every step.)
 
+use std::time::Duration;
+
 use crate::world::{Character, World};
 use dcdn_protocol::{ByteRange, ChunkSet, PolicyName};
 use dcdn_swarm::{Input, Link};
@@ -15,7 +17,11 @@ struct Scenario {
     manifest: Option<u64>,
     expecting: Option<(u64, u32)>,
     peers: Vec<(u64, Character, u32, u32, Option<u64>)>,
-    readers: Vec<(u64, u64)>,
+    readers: Vec<(u64, u64, u64)>,
+    reader_ms: u64,
+    slack_ms: u64,
+    slack_percent: u32,
+    origin_knows_ranges: bool,
     stored: Vec<u32>,
     origin_failures: u32,
     origin_ms: u64,
@@ -43,14 +49,20 @@ fn scenario() -> impl Strategy<Value = Scenario> {
         prop::option::of(0..3000u64),
         prop::option::of((0..3000u64, 0..5u32)),
         vec(peer, 0..5),
-        vec((any::<u64>(), any::<u64>()), 1..4),
+        vec((0..3000u64, any::<u64>(), any::<u64>()), 1..4),
         vec(0..60u32, 0..20),
-        (0..4u32, 1..200u64, 1..3000u64),
+        (0..4u32, 1..200u64, 1..3000u64, 1..800u64),
+        (0..4000u64, 0..100u32, prop::bool::weighted(0.8)),
     )
         .prop_map(
-            |((policy, length, seed), manifest, expecting, peers, readers, stored, rest)| {
-                let (origin_failures, origin_ms, peer_ms) = rest;
+            |((policy, length, seed), manifest, expecting, peers, readers, stored, rest, site)| {
+                let (origin_failures, origin_ms, peer_ms, reader_ms) = rest;
+                let (slack_ms, slack_percent, origin_knows_ranges) = site;
                 Scenario {
+                    reader_ms,
+                    slack_ms,
+                    slack_percent,
+                    origin_knows_ranges,
                     policy,
                     length,
                     seed,
@@ -68,7 +80,12 @@ fn scenario() -> impl Strategy<Value = Scenario> {
 }
 
 fn play(scenario: &Scenario) -> World {
-    let mut world = World::new(scenario.policy, scenario.length, scenario.seed);
+    let mut world = World::with(scenario.policy, scenario.length, scenario.seed, |settings| {
+        settings.slack = Duration::from_millis(scenario.slack_ms);
+        settings.slack_percent = scenario.slack_percent;
+    });
+    world.reader_ms_per_chunk = scenario.reader_ms;
+    world.origin_knows_ranges = scenario.origin_knows_ranges;
     world.origin_failures = scenario.origin_failures;
     world.origin_ms_per_chunk = scenario.origin_ms;
     world.peer_ms_per_chunk = scenario.peer_ms;
@@ -99,23 +116,42 @@ fn play(scenario: &Scenario) -> World {
             world.after(ms + 2 + after, Input::LinkDown { link: Link(link) });
         }
     }
-    for (n, (a, b)) in scenario.readers.iter().enumerate() {
+    for (n, (ms, a, b)) in scenario.readers.iter().enumerate() {
         let (a, b) = (a % scenario.length, b % scenario.length);
         let range = ByteRange::new(a.min(b), a.max(b) + 1);
-        world.open(u32::try_from(n).expect("few readers"), range);
+        world.open_after(*ms, u32::try_from(n).expect("few readers"), range);
     }
     world.run();
     world
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(1500))]
 
     #[test]
     fn with_an_origin_that_works_in_the_end_every_reader_ends_complete(scenario in scenario()) {
         let world = play(&scenario);
         prop_assert!(!world.failed);
         prop_assert_eq!(world.unfinished_readers(), 0);
+    }
+
+    /// Whoever is there and however they behave: with a slack of 0 the last byte comes
+    /// when plain HTTP would have brought it, or one message later.
+    #[test]
+    fn without_slack_nothing_is_later_than_over_plain_http(
+        mut scenario in scenario(),
+        length in 1..8_000_000u64,
+    ) {
+        scenario.policy = PolicyName::Adaptive;
+        (scenario.slack_ms, scenario.slack_percent) = (0, 0);
+        (scenario.origin_failures, scenario.origin_knows_ranges) = (0, true);
+        (scenario.reader_ms, scenario.length) = (1, length);
+        scenario.readers = vec![(0, 0, length - 1)];
+        let world = play(&scenario);
+        let chunks = u64::from(world.layout.chunk_count());
+        let plain = 1000 + scenario.origin_ms * (chunks + 1);
+        let message = scenario.origin_ms;
+        prop_assert!(world.finished.0 <= plain + message + 3, "{} > {plain}", world.finished.0);
     }
 
     #[test]

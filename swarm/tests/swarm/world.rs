@@ -33,6 +33,7 @@ enum Event {
     Origin { request: OriginRequest, next: u32, end: u32 },
     Piece { link: Link, chunk: u32, received: u32 },
     Consume { reader: ReaderId },
+    Open { reader: u32, range: ByteRange },
 }
 
 pub struct World {
@@ -45,6 +46,8 @@ pub struct World {
     pub origin_knows_ranges: bool,
     pub origin_ms_per_chunk: u64,
     pub peer_ms_per_chunk: u64,
+    /// How long a reader takes for a chunk that is there.
+    pub reader_ms_per_chunk: u64,
     pub from_origin: Vec<u32>,
     pub from_peers: Vec<u32>,
     pub from_store: Vec<u32>,
@@ -59,6 +62,7 @@ pub struct World {
     pub store: ChunkSet,
     characters: BTreeMap<Link, (Character, ChunkSet)>,
     readers: BTreeMap<ReaderId, (u64, u64)>,
+    free_at: BTreeMap<ReaderId, Timestamp>,
     memory: BTreeSet<u32>,
     cancelled_requests: BTreeSet<OriginRequest>,
     outstanding: BTreeMap<(Link, u32), u32>,
@@ -102,6 +106,7 @@ impl World {
             origin_knows_ranges: true,
             origin_ms_per_chunk: 20,
             peer_ms_per_chunk: 10,
+            reader_ms_per_chunk: 1,
             from_origin: vec![],
             from_peers: vec![],
             from_store: vec![],
@@ -115,6 +120,7 @@ impl World {
             store: ChunkSet::new(),
             characters: BTreeMap::new(),
             readers: BTreeMap::new(),
+            free_at: BTreeMap::new(),
             memory: BTreeSet::new(),
             cancelled_requests: BTreeSet::new(),
             outstanding: BTreeMap::new(),
@@ -158,6 +164,12 @@ impl World {
         self.paused = None;
         self.readers.insert(reader, (range.start, range.end.min(self.layout.length())));
         self.input(Input::ReaderOpened { reader, range });
+        self.schedule(1, Event::Consume { reader });
+    }
+
+    /// Opens a reader after `ms`.
+    pub fn open_after(&mut self, ms: u64, reader: u32, range: ByteRange) {
+        self.schedule(ms, Event::Open { reader, range });
     }
 
     pub fn close(&mut self, reader: u32) {
@@ -201,6 +213,7 @@ impl World {
             Event::Origin { request, next, end } => self.origin(request, next, end),
             Event::Piece { link, chunk, received } => self.piece(link, chunk, received),
             Event::Consume { reader } => self.consume(reader),
+            Event::Open { reader, range } => self.open(reader, range),
         }
         true
     }
@@ -292,16 +305,19 @@ impl World {
     fn consume(&mut self, reader: ReaderId) {
         let Some((position, end)) = self.readers.get(&reader).copied() else { return };
         let chunk = self.layout.chunk_at(position);
-        if !self.memory.contains(&chunk.0) {
+        let is_free = self.free_at.get(&reader).is_none_or(|free| *free <= self.now);
+        if !is_free || !self.memory.contains(&chunk.0) {
             return;
         }
         let position = self.layout.range_of(chunk).end.min(end);
         self.readers.insert(reader, (position, end));
+        let busy = Duration::from_millis(self.reader_ms_per_chunk);
+        self.free_at.insert(reader, self.now + busy);
         self.input(Input::ReaderAdvanced { reader, position });
         if position == end {
             self.close(reader.0);
         } else {
-            self.schedule(1, Event::Consume { reader });
+            self.schedule(self.reader_ms_per_chunk, Event::Consume { reader });
         }
     }
 
