@@ -4,13 +4,20 @@
 //
 // Registers the service worker and starts the page's part of it. Whatever is in
 // the way, the page works as without DCDN, and `dcdn.diagnose()` says what it was.
-// `data-policy`, `data-slack-ms` and `data-coord` on the tag override the site's
-// configuration for this page; `?dcdn=off` in the page's address switches it off.
+// `data-policy`, `data-slack-ms`, `data-slack-percent`, `data-mixed-http-percent` and
+// `data-coord` on the tag override the site's configuration for this page; `?dcdn=off` in
+// the page's address switches it off.
 
 const BUILD = '__DCDN_BUILD__';
 const WORKER = '/sw.js';
 const SCOPE = '/';
-const POLICIES = ['http', 'basic', 'head-start'];
+const POLICIES = ['http', 'basic', 'prefetch', 'head-start', 'mixed', 'adaptive'];
+/** Settings that are whole numbers, by their names in `dataset`. */
+const NUMBERS = {
+  slack_ms: { key: 'slackMs', most: 999_999_999 },
+  slack_percent: { key: 'slackPercent', most: 1000 },
+  mixed_http_percent: { key: 'mixedHttpPercent', most: 100 },
+};
 
 /** Longest waits, in milliseconds, before `ready` gives up and says `http`. */
 const CONTROL_TIMEOUT = 10_000;
@@ -147,14 +154,19 @@ function readTag() {
   const address = (url) => url.split(/[?#]/, 1)[0];
   const own = address(import.meta.url);
   const tag = [...document.scripts].find((script) => script.src && address(script.src) === own);
-  const { policy, slackMs, coord } = tag?.dataset ?? {};
+  const { policy, coord, ...numbers } = tag?.dataset ?? {};
   const settings = {};
   if (POLICIES.includes(policy)) {
     settings.policy = policy;
   } else if (policy) {
-    console.warn(`dcdn: there is no policy "${policy}" yet, only ${POLICIES.join(', ')}`);
+    console.warn(`dcdn: there is no policy "${policy}", only ${POLICIES.join(', ')}`);
   }
-  if (/^\d{1,9}$/.test(slackMs ?? '')) settings.slack_ms = Number(slackMs);
+  for (const [name, { key, most }] of Object.entries(NUMBERS)) {
+    const text = numbers[key];
+    if (text === undefined) continue;
+    if (/^\d{1,9}$/.test(text) && Number(text) <= most) settings[name] = Number(text);
+    else console.warn(`dcdn: ${name} is a number from 0 to ${most}, not "${text}"`);
+  }
   if (coord) settings.coord = coord;
   return settings;
 }

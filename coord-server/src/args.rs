@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Parser, value_parser};
 use coord_server::Config;
 use coord_server::signalling::AllowedOrigins;
+use dcdn_protocol::config::{MAX_MIXED_HTTP_PERCENT, MAX_SLACK_PERCENT};
 use dcdn_protocol::{PolicyName, SiteConfig};
 
 /// Serves a site and lets its visitors deliver it to each other.
@@ -22,13 +24,26 @@ pub struct Args {
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     pub listen: String,
 
-    /// How pages divide chunks between origin and peers: http, basic or head-start
+    /// How pages divide chunks between origin and peers
     #[arg(long, value_name = "NAME", default_value = SiteConfig::default().policy.as_str())]
+    #[arg(value_parser = policies())]
     policy: PolicyName,
 
-    /// Longest time in milliseconds that a reader waits for peers not yet connected
+    /// How many milliseconds later than over plain HTTP a visitor may get what peers
+    /// can deliver; 0 for never later
     #[arg(long, value_name = "MS", default_value_t = SiteConfig::default().slack_ms)]
     slack_ms: u32,
+
+    /// The same in percent of the time that plain HTTP takes, 0 to 1000; both add up
+    #[arg(long, value_name = "PERCENT", default_value_t = SiteConfig::default().slack_percent)]
+    #[arg(value_parser = value_parser!(u32).range(..=i64::from(MAX_SLACK_PERCENT)))]
+    slack_percent: u32,
+
+    /// With the policy mixed, percentage of chunks that come over HTTP, 0 to 100
+    /// [default: HTTP counts as one of the peers]
+    #[arg(long, value_name = "PERCENT")]
+    #[arg(value_parser = value_parser!(u8).range(..=i64::from(MAX_MIXED_HTTP_PERCENT)))]
+    mixed_http_percent: Option<u8>,
 
     /// Files of fewer bytes are left to plain HTTP
     #[arg(long, value_name = "BYTES", default_value_t = SiteConfig::default().min_bytes)]
@@ -65,6 +80,8 @@ impl Args {
             enabled: !self.disabled,
             policy: self.policy,
             slack_ms: self.slack_ms,
+            slack_percent: self.slack_percent,
+            mixed_http_percent: self.mixed_http_percent,
             min_bytes: self.min_bytes,
             stun: self.stun.iter().filter(|url| *url != NO_STUN).cloned().collect(),
             max_peers: self.max_peers,
@@ -77,6 +94,12 @@ impl Args {
 }
 
 const NO_STUN: &str = "none";
+
+/// Names and lists every policy that there is.
+fn policies() -> impl TypedValueParser<Value = PolicyName> {
+    let names = PolicyName::ALL.map(PolicyName::as_str);
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<PolicyName>())
+}
 
 /// A browser throws on a server that it cannot read, and then there are no peers.
 fn stun_server(text: &str) -> Result<String, String> {

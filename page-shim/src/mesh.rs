@@ -26,9 +26,6 @@ pub const FAILURE_MEMORY_MS: f64 = 60_000.0;
 /// remember and repeat.
 const MAX_INTERESTS: usize = 1024;
 
-/// Runs of chunks in one `Have`: 18 bytes each at the most, and a message has 64 KiB.
-const MAX_RUNS: usize = 3000;
-
 /// Something to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
@@ -181,15 +178,7 @@ impl Mesh {
         }
         self.holdings.insert(content, chunks);
         self.tell_server(content, now);
-        let interested: Vec<PeerId> = self
-            .members
-            .iter()
-            .filter(|(_, member)| member.open && member.interests.contains(&content))
-            .map(|(peer, _)| *peer)
-            .collect();
-        for peer in interested {
-            self.tell_holding(peer, content);
-        }
+        self.tell_peers(content, now);
     }
 
     /// The peer sent wrong bytes: it is never connected to again.
@@ -331,23 +320,21 @@ impl Mesh {
     }
 
     /// `peer` wants to know what we hold of `content`.
-    pub fn interested(&mut self, peer: PeerId, content: ContentId) {
-        let Some(member) = self.members.get_mut(&peer) else { return };
-        if member.interests.len() < MAX_INTERESTS {
-            member.interests.insert(content);
-        }
-        self.tell_holding(peer, content);
+    pub fn interested(&mut self, peer: PeerId, content: ContentId, now: f64) {
+        self.answer_interest(peer, content, now);
         self.refresh_one(content);
     }
 
     /// `peer` holds `chunks` of `content`.
-    pub fn peer_has(&mut self, peer: PeerId, content: ContentId, chunks: ChunkSet) {
+    pub fn peer_has(&mut self, peer: PeerId, content: ContentId, chunks: ChunkSet, now: f64) {
         let Some(member) = self.members.get_mut(&peer) else { return };
         if !member.asked.contains(&content) {
             return;
         }
         member.holds.insert(content, chunks.clone());
         self.push(Command::Worker(ToWorker::PeerHas { peer, content, chunks }));
+        // It may have lost what we did not tell it of because it had it.
+        self.tell_peer(peer, content, now);
         self.refresh_one(content);
     }
 
@@ -411,14 +398,6 @@ impl Mesh {
                 self.commands.push_back(Command::Tell(peer, PeerMessage::Interested { content }));
             }
         }
-    }
-
-    fn tell_holding(&mut self, peer: PeerId, content: ContentId) {
-        let mut chunks = ChunkSet::new();
-        for run in self.holdings.get(&content).iter().flat_map(|set| set.runs()).take(MAX_RUNS) {
-            chunks.insert_run(run);
-        }
-        self.push(Command::Tell(peer, PeerMessage::Have { content, chunks }));
     }
 
     /// Tells the worker of every swarm's number of peers that has changed.

@@ -345,8 +345,12 @@ impl Node {
         match message {
             PeerMessage::Hello { version } if version == VERSION => {}
             PeerMessage::Hello { .. } => self.hang_up(peer),
-            PeerMessage::Interested { content } => self.mesh.interested(peer, content),
-            PeerMessage::Have { content, chunks } => self.mesh.peer_has(peer, content, chunks),
+            PeerMessage::Interested { content } => {
+                self.mesh.interested(peer, content, browser::now());
+            }
+            PeerMessage::Have { content, chunks } => {
+                self.mesh.peer_has(peer, content, chunks, browser::now());
+            }
             PeerMessage::Request { content, chunk } => {
                 self.on_request(peer, ChunkKey { content, chunk });
             }

@@ -30,8 +30,8 @@ pub struct Shim {
 
 #[wasm_bindgen]
 impl Shim {
-    /// `settings` is `{policy, slack_ms, coord}`, each possibly missing. `listener`
-    /// is called with one object per event, whose `event` is `progress`, `done`,
+    /// `settings` is `{policy, slack_ms, slack_percent, mixed_http_percent, coord}`, each
+    /// possibly missing. `listener` is called with one object per event, whose `event` is `progress`, `done`,
     /// `error`, `peer`, or `welcome` (`{compatible, enabled, peers}`) when a worker
     /// has answered a handshake.
     ///

@@ -6,7 +6,9 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use dcdn_protocol::frame;
-use dcdn_protocol::message::peer::{ChunkFailReason, MAX_QUEUED_REQUESTS, PIECE_SIZE, PeerMessage};
+use dcdn_protocol::message::peer::{
+    ChunkFailReason, MAX_QUEUED_IN_ALL, MAX_QUEUED_REQUESTS, PIECE_SIZE, PeerMessage,
+};
 use gloo_timers::future::TimeoutFuture;
 use js_sys::Uint8Array;
 
@@ -25,6 +27,8 @@ pub struct Uplink {
     pub pace: RefCell<Pace>,
     /// Bytes of chunks sent so far, to all peers together.
     pub total: Cell<u64>,
+    /// Requests that wait, of all peers together.
+    pub waiting: Rc<Cell<usize>>,
 }
 
 /// The uploads to one peer. Dropping it stops them.
@@ -40,11 +44,12 @@ pub struct Uploads {
 impl Uploads {
     /// No uploads yet.
     pub fn new(outbox: Outbox, uplink: Rc<Uplink>) -> Self {
-        Self { queue: Rc::default(), sent: Rc::default(), outbox, uplink, task: None }
+        let queue = Rc::new(RefCell::new(Queue::new(Rc::clone(&uplink.waiting))));
+        Self { queue, sent: Rc::default(), outbox, uplink, task: None }
     }
 
     /// The peer asks for a chunk. True if it will be answered by the upload task;
-    /// false if the peer asks for too much at once.
+    /// false if it, or all peers together, ask for too much at once.
     pub fn request(&mut self, key: ChunkKey) -> bool {
         let admission = self.queue.borrow_mut().push(key);
         if admission == Admission::Start {
@@ -119,6 +124,8 @@ pub struct Queue {
     current: Option<ChunkKey>,
     cancelled: bool,
     waiting: VecDeque<ChunkKey>,
+    /// How many wait in all queues together.
+    in_all: Rc<Cell<usize>>,
 }
 
 /// What becomes of a request.
@@ -133,6 +140,11 @@ pub enum Admission {
 }
 
 impl Queue {
+    /// An empty queue, one of those that share the count of all that wait.
+    pub fn new(in_all: Rc<Cell<usize>>) -> Self {
+        Self { current: None, cancelled: false, waiting: VecDeque::new(), in_all }
+    }
+
     /// Takes a request in.
     pub fn push(&mut self, key: ChunkKey) -> Admission {
         if self.current.is_none() {
@@ -142,17 +154,20 @@ impl Queue {
         if (self.current == Some(key) && !self.cancelled) || self.waiting.contains(&key) {
             return Admission::Queued;
         }
-        if self.waiting.len() >= MAX_QUEUED_REQUESTS {
+        if self.waiting.len() >= MAX_QUEUED_REQUESTS || self.in_all.get() >= MAX_QUEUED_IN_ALL {
             return Admission::Full;
         }
         self.waiting.push_back(key);
+        self.in_all.set(self.in_all.get() + 1);
         Admission::Queued
     }
 
     /// Takes a request out.
     pub fn cancel(&mut self, key: ChunkKey) {
         self.cancelled |= self.current == Some(key);
+        let before = self.waiting.len();
         self.waiting.retain(|waiting| *waiting != key);
+        self.no_longer_wait(before - self.waiting.len());
     }
 
     /// The request being answered.
@@ -169,6 +184,17 @@ impl Queue {
     pub fn advance(&mut self) {
         self.current = self.waiting.pop_front();
         self.cancelled = false;
+        self.no_longer_wait(usize::from(self.current.is_some()));
+    }
+
+    fn no_longer_wait(&self, requests: usize) {
+        self.in_all.set(self.in_all.get() - requests);
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.no_longer_wait(self.waiting.len());
     }
 }
 
@@ -206,6 +232,33 @@ mod tests {
             assert_eq!(queue.push(key(index)), Admission::Queued);
         }
         assert_eq!(queue.push(key(33)), Admission::Full);
+    }
+
+    #[test]
+    fn all_peers_together_wait_for_so_much_and_each_has_one_request_answered_all_the_same() {
+        let in_all = Rc::new(Cell::new(0));
+        let queue = || Queue::new(Rc::clone(&in_all));
+        let (mut first, mut second, mut third) = (queue(), queue(), queue());
+        for index in 0..=32 {
+            assert_ne!(first.push(key(index)), Admission::Full);
+            assert_ne!(second.push(key(index)), Admission::Full);
+        }
+        assert_eq!(in_all.get(), MAX_QUEUED_IN_ALL);
+
+        assert_eq!(third.push(key(0)), Admission::Start);
+        assert_eq!(third.push(key(1)), Admission::Full);
+        first.advance();
+        assert_eq!(third.push(key(1)), Admission::Queued);
+        assert_eq!(third.push(key(2)), Admission::Full);
+        first.cancel(key(20));
+        assert_eq!(third.push(key(2)), Admission::Queued);
+
+        drop(second);
+        assert_eq!(in_all.get(), 32, "30 of the first, 2 of the third");
+        third.advance();
+        third.advance();
+        third.advance();
+        assert_eq!(in_all.get(), 30);
     }
 
     #[test]

@@ -4,6 +4,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+/// Largest [`SiteConfig::slack_percent`].
+pub const MAX_SLACK_PERCENT: u32 = 1000;
+
+/// Largest [`SiteConfig::mixed_http_percent`].
+pub const MAX_MIXED_HTTP_PERCENT: u8 = 100;
+
 /// What the site owner sets. Unknown fields are ignored, missing ones have the
 /// defaults below; a page's `data-*` attributes go on top.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,10 +22,12 @@ pub struct SiteConfig {
     /// How much later than over plain HTTP a reader may get its bytes, in
     /// milliseconds: the price of sparing the origin. 0 for never later.
     pub slack_ms: u32,
-    /// The same in percent of the time that plain HTTP takes; both add up.
+    /// The same in percent of the time that plain HTTP takes, at most
+    /// [`MAX_SLACK_PERCENT`]; both add up.
     pub slack_percent: u32,
-    /// With `mixed`, the percentage of chunks that come over HTTP; `None` makes HTTP
-    /// one of the peers, with an equal share.
+    /// With `mixed`, the percentage of chunks that come over HTTP, at most
+    /// [`MAX_MIXED_HTTP_PERCENT`]; `None` makes HTTP one of the peers, with an equal
+    /// share.
     pub mixed_http_percent: Option<u8>,
     /// Resources below this many bytes are not worth a peer.
     pub min_bytes: u64,
@@ -42,7 +50,7 @@ impl Default for SiteConfig {
     fn default() -> Self {
         Self {
             enabled: true,
-            policy: PolicyName::HeadStart,
+            policy: PolicyName::Adaptive,
             slack_ms: 3000,
             slack_percent: 0,
             mixed_http_percent: None,
@@ -57,13 +65,17 @@ impl Default for SiteConfig {
 }
 
 impl SiteConfig {
-    /// This configuration with a page's settings laid over it.
+    /// This configuration with a page's settings laid over it, each within its bounds.
     #[must_use]
     pub fn with(mut self, settings: &PageSettings) -> Self {
         self.policy = settings.policy.unwrap_or(self.policy);
         self.slack_ms = settings.slack_ms.unwrap_or(self.slack_ms);
-        self.slack_percent = settings.slack_percent.unwrap_or(self.slack_percent);
-        self.mixed_http_percent = settings.mixed_http_percent.or(self.mixed_http_percent);
+        self.slack_percent =
+            settings.slack_percent.unwrap_or(self.slack_percent).min(MAX_SLACK_PERCENT);
+        self.mixed_http_percent = settings
+            .mixed_http_percent
+            .or(self.mixed_http_percent)
+            .map(|percent| percent.min(MAX_MIXED_HTTP_PERCENT));
         if let Some(coord) = &settings.coord {
             coord.trim_end_matches('/').clone_into(&mut self.coord);
         }

@@ -1,10 +1,13 @@
 //! What is written is read back, and nothing that comes in can hurt.
 
 use dcdn_protocol::chunk::{ChunkIndex, ChunkSet, Layout};
+use dcdn_protocol::config::PageSettings;
 use dcdn_protocol::frame;
 use dcdn_protocol::message::coord::{FromCoord, Recommended, Signal, ToCoord};
 use dcdn_protocol::message::peer::{ChunkFailReason, PeerMessage};
-use dcdn_protocol::{ByteRange, ChunkHash, ContentId, GroupId, Manifest, PeerId, SiteConfig};
+use dcdn_protocol::{
+    ByteRange, ChunkHash, ContentId, GroupId, Manifest, PeerId, PolicyName, SiteConfig,
+};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -278,6 +281,37 @@ fn who_holds_nothing_is_recommended_by_its_id_alone() {
     let join: ToCoord = serde_json::from_str(&join).expect("reads");
     let have = ChunkSet::new();
     assert_eq!(join, ToCoord::Join { content: ContentId([2; 32]), want: 5, have });
+}
+
+#[test]
+fn a_pages_settings_are_laid_over_the_sites_within_their_bounds() {
+    let site =
+        SiteConfig { slack_percent: 20, mixed_http_percent: Some(30), ..SiteConfig::default() };
+    assert_eq!(site.clone().with(&PageSettings::default()), site);
+    let settings = |json| serde_json::from_value::<PageSettings>(json).expect("reads");
+
+    let page = settings(serde_json::json!({
+        "policy": "mixed", "slack_ms": 7, "slack_percent": 40, "mixed_http_percent": 60,
+    }));
+    let expected = SiteConfig {
+        policy: PolicyName::Mixed,
+        slack_ms: 7,
+        slack_percent: 40,
+        mixed_http_percent: Some(60),
+        ..SiteConfig::default()
+    };
+    assert_eq!(site.clone().with(&page), expected);
+    let page = settings(serde_json::json!({ "slack_percent": 1001, "mixed_http_percent": 101 }));
+    let config = site.with(&page);
+    assert_eq!((config.slack_percent, config.mixed_http_percent), (1000, Some(100)));
+}
+
+#[test]
+fn every_policy_is_read_by_its_name() {
+    for policy in PolicyName::ALL {
+        assert_eq!(policy.as_str().parse(), Ok(policy));
+        assert_eq!(serde_json::to_value(policy).expect("serialises"), policy.as_str());
+    }
 }
 
 #[test]

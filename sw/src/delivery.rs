@@ -171,7 +171,8 @@ impl Engine {
         self.state().pages.tally(&call.client).requested(&call.url, policy, epoch_ms());
         self.reader_opened();
         let open = OpenReader { engine: Rc::clone(self), id, reader };
-        self.feed(id, Input::ReaderOpened { reader, range });
+        let goes_on = call.media && matches!(call.spec, RangeSpec::From(_));
+        self.feed(id, Input::ReaderOpened { reader, range, goes_on });
         self.join(id);
         self.note_silent_page(id, call);
         Some((open, waiting))
@@ -227,7 +228,8 @@ impl Engine {
         if answer.status == 200 && call.spec != RangeSpec::Whole {
             // Another version than the page has: everything instead of the range.
             self.feed(open.id, Input::ReaderClosed { reader: open.reader });
-            self.feed(open.id, Input::ReaderOpened { reader: open.reader, range: answer.range });
+            let (reader, range) = (open.reader, answer.range);
+            self.feed(open.id, Input::ReaderOpened { reader, range, goes_on: false });
         }
         if answer.range.is_empty() {
             self.count(&open, answer.range, Source::Http);

@@ -7,20 +7,14 @@ use std::time::Duration;
 use vecmap::VecMap;
 
 use dcdn_protocol::message::shim::{PageEvent, ToShim};
-use dcdn_protocol::stats::Source;
-use dcdn_protocol::{ByteRange, ChunkIndex, ContentId, Layout, SiteConfig};
-use dcdn_swarm::{Command, Download, Input, Link, Network, OriginRequest, Settings};
-use futures::StreamExt;
+use dcdn_protocol::{ChunkIndex, ContentId, SiteConfig};
+use dcdn_swarm::{Command, Download, Input, Link, Network, Settings};
 use gloo_timers::callback::Timeout;
-use js_sys::Uint8Array;
-use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{AbortController, AbortSignal, Response};
+use web_sys::Response;
 
-use crate::chunks::Complete;
 use crate::error::Error;
 use crate::js::{now, seed};
-use crate::origin::{self, Answer, Meta};
 use crate::pages::Pages;
 use crate::session::{ManifestState, Session, SessionId, Settling};
 use crate::site::Site;
@@ -142,6 +136,10 @@ impl Engine {
         for command in commands {
             self.carry_out(id, &command);
         }
+        if let Some(session) = self.state().sessions.get_mut(&id) {
+            // Dropping what they wait for makes them look again.
+            session.paused.clear();
+        }
         self.set_timer(id);
     }
 
@@ -204,127 +202,6 @@ impl Engine {
                 spawn_local(async move { engine.feed(id, Input::Tick) });
             })
         });
-    }
-
-    fn fetch_origin(self: &Rc<Self>, id: SessionId, request: OriginRequest, range: ByteRange) {
-        let Ok(abort) = AbortController::new() else { return };
-        let signal = abort.signal();
-        if let Some(session) = self.state().sessions.get_mut(&id) {
-            session.origin.insert(request, abort);
-        }
-        let engine = Rc::clone(self);
-        spawn_local(async move {
-            let outcome = engine.stream_origin(id, request, range, &signal).await;
-            let under_way = match engine.state().sessions.get_mut(&id) {
-                Some(session) => session.origin.remove(&request).is_some(),
-                None => false,
-            };
-            match outcome {
-                _ if !under_way => {}
-                Ok(()) => engine.feed(id, Input::OriginDone { request }),
-                Err(error @ Error::Changed) => engine.fail(id, &error),
-                Err(_) => engine.feed(id, Input::OriginFailed { request }),
-            }
-        });
-    }
-
-    /// Reads one answer of the origin into the session's chunks.
-    async fn stream_origin(
-        self: &Rc<Self>,
-        id: SessionId,
-        request: OriginRequest,
-        range: ByteRange,
-        signal: &AbortSignal,
-    ) -> Result<(), Error> {
-        let (url, version) = match self.state().sessions.get(&id) {
-            Some(session) => (session.url.clone(), session.meta.clone()),
-            None => return Ok(()),
-        };
-        let answer = origin::fetch_range(&url, range, version.as_ref(), signal).await;
-        let cold = match self.state().sessions.get_mut(&id) {
-            // Taken back meanwhile.
-            Some(session) if !session.origin.contains_key(&request) => return Ok(()),
-            Some(session) => session.meta.is_none(),
-            None => return Ok(()),
-        };
-        let (got, meta, response) = match answer {
-            Ok(Answer::Part { range, meta, response }) => (range, meta, response),
-            Ok(Answer::Other(response)) if cold => {
-                // A refusal of our Range is not what the page asked for.
-                let as_asked = !matches!(response.status(), 206 | 416);
-                self.pass_on(id, request, as_asked.then_some(response));
-                return Ok(());
-            }
-            // Plain HTTP may succeed where a request in same-origin mode does not,
-            // with a redirect to another origin for one.
-            Err(_) if cold => {
-                self.pass_on(id, request, None);
-                return Ok(());
-            }
-            Ok(Answer::Other(response)) if response.status() == 200 => return Err(Error::Changed),
-            Ok(Answer::Other(response)) => return Err(Error::Status { status: response.status() }),
-            Err(error) => return Err(error),
-        };
-        let layout = self.agree_on_version(id, meta)?;
-        let Some(body) = response.body() else { return Err(Error::Short) };
-
-        let mut body = wasm_streams::ReadableStream::from_raw(body).into_stream();
-        let mut offset = got.start;
-        while let Some(piece) = body.next().await {
-            let piece: Uint8Array = piece?.unchecked_into();
-            let complete = {
-                let mut state = self.state();
-                let Some(session) = state.sessions.get_mut(&id) else { return Ok(()) };
-                if !session.origin.contains_key(&request) {
-                    return Ok(());
-                }
-                let complete = session.chunks.fill(layout, offset, &piece);
-                session.wake_readers();
-                complete
-            };
-            offset += u64::from(piece.length());
-            for chunk in complete {
-                match chunk {
-                    Complete::Whole(chunk) => {
-                        if let Some(session) = self.state().sessions.get_mut(&id) {
-                            session.fetched.insert(chunk, Source::Http.into());
-                        }
-                        self.feed(id, Input::Ready { chunk, from: None });
-                        self.check_origin_chunk(id, chunk);
-                    }
-                    Complete::Mixed(chunk) => self.check_mixed_chunk(id, chunk).await,
-                }
-            }
-        }
-        if offset < range.end.min(layout.length()) { Err(Error::Short) } else { Ok(()) }
-    }
-
-    /// As [`Engine::pass`]; `response` is that of `request`.
-    fn pass_on(&self, id: SessionId, request: OriginRequest, response: Option<Response>) {
-        if let Some(session) = self.state().sessions.get_mut(&id) {
-            // The page reads it now: it must not be aborted with the session.
-            session.origin.remove(&request);
-        }
-        self.pass(id, response);
-    }
-
-    /// All answers of the origin within a session must be of one version.
-    fn agree_on_version(self: &Rc<Self>, id: SessionId, meta: Meta) -> Result<Layout, Error> {
-        let layout = {
-            let mut state = self.state();
-            let Some(session) = state.sessions.get_mut(&id) else { return Err(Error::Unavailable) };
-            match (&session.meta, session.layout) {
-                (Some(known), Some(layout)) if known.same_version(&meta) => return Ok(layout),
-                (Some(_), _) => return Err(Error::Changed),
-                (None, _) => session.describe(meta, None),
-            }
-        };
-        let Some(layout) = layout else {
-            self.pass(id, None);
-            return Err(Error::Unavailable);
-        };
-        self.feed(id, Input::Described { layout });
-        Ok(layout)
     }
 
     /// The page gets what plain HTTP gives: there is nothing here for us. Possible

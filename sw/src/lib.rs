@@ -36,6 +36,7 @@ mod shell;
 pub mod site;
 pub mod stats;
 pub mod store;
+mod transfer;
 
 use std::rc::Rc;
 use std::sync::Once;

@@ -64,10 +64,13 @@ impl Meta {
 /// The origin's answer to a Range request.
 #[derive(Debug)]
 pub enum Answer {
-    /// 206 with these bytes of that content; the body is still to be read.
-    Part {
+    /// Bytes of a content of known length; the body is still to be read.
+    Content {
         /// The bytes that the body has.
         range: ByteRange,
+        /// Whether they are what was asked for: 206. If not, 200 and all of them:
+        /// the origin does not know ranges, or the content is another than before.
+        ranges: bool,
         /// What they are of.
         meta: Meta,
         /// The response.
@@ -103,20 +106,27 @@ pub async fn fetch_range(
     let response = send(&Request::new_with_str_and_init(url, &init)?).await?;
 
     let header = |name: &str| response.headers().get(name).ok().flatten();
-    let part = header("Content-Range").as_deref().and_then(parse_content_range);
+    let sent = match response.status() {
+        206 => header("Content-Range")
+            .and_then(|text| parse_content_range(&text))
+            .filter(|(got, _)| got.start == range.start),
+        200 => header("Content-Length")
+            .and_then(|text| text.parse().ok())
+            .map(|length| (ByteRange::new(0, length), length)),
+        _ => None,
+    };
     let encoded = header("Content-Encoding").is_some_and(|coding| coding != "identity");
-    match part {
-        Some((got, length)) if response.status() == 206 && !encoded && got.start == range.start => {
-            let meta = Meta {
-                length,
-                mime: header("Content-Type").unwrap_or_default(),
-                etag: header("ETag"),
-                last_modified: header("Last-Modified"),
-            };
-            Ok(Answer::Part { range: got, meta, response })
-        }
-        _ => Ok(Answer::Other(response)),
-    }
+    let Some((got, length)) = sent.filter(|_| !encoded) else {
+        return Ok(Answer::Other(response));
+    };
+    let meta = Meta {
+        length,
+        mime: header("Content-Type").unwrap_or_default(),
+        etag: header("ETag"),
+        last_modified: header("Last-Modified"),
+    };
+    let ranges = response.status() == 206;
+    Ok(Answer::Content { range: got, ranges, meta, response })
 }
 
 /// What the coordination server says about a resource.

@@ -67,6 +67,8 @@ pub struct Session {
     pub readers: VecMap<ReaderId, Reader>,
     /// Requests under way.
     pub origin: VecMap<OriginRequest, AbortController>,
+    /// Bodies of the origin that wait for readers: dropped when they should look again.
+    pub paused: Vec<oneshot::Sender<()>>,
     /// Pages that look for peers for us.
     pub joined: VecSet<ClientId>,
     /// When the pages were last asked for more peers.
@@ -108,6 +110,7 @@ impl Session {
             relies_on_manifest: false,
             readers: VecMap::new(),
             origin: VecMap::new(),
+            paused: Vec::new(),
             joined: VecSet::new(),
             asked_for_peers: None,
             waiting: Vec::new(),

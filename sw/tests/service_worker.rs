@@ -295,6 +295,81 @@ async fn readers_at_the_same_time_share_one_transfer() {
     assert_eq!(asked, IMAGE as u64, "each byte is asked for once");
 }
 
+#[wasm_bindgen_test]
+async fn an_origin_that_knows_no_ranges_is_delivered_in_ranges_and_kept_all_the_same() {
+    let (origin, image) = (Origin::new(), bytes(15, IMAGE));
+    let manifest = origin.put_shared("/rangeless.jpg", &image, "\"v1\"");
+    origin.call("ignoreRanges", &["/rangeless.jpg".into(), "known".into()]);
+    let worker = Worker::start().await;
+
+    let part = respond(&worker, "/rangeless.jpg", Some("bytes=700000-700999")).await;
+
+    assert_eq!(part.status(), 206);
+    let expected = format!("bytes 700000-700999/{IMAGE}");
+    assert_eq!(header(&part, "Content-Range"), Some(expected));
+    assert!(body(&part).await.unwrap() == image[700_000..701_000]);
+    let whole = respond(&worker, "/rangeless.jpg", None).await;
+    assert_eq!((whole.status(), body(&whole).await.unwrap() == image), (200, true));
+    stored(&manifest).await;
+}
+
+#[wasm_bindgen_test]
+async fn an_origin_that_sends_everything_is_not_read_faster_than_the_page_reads() {
+    // Bytes that are kept in memory ahead of a reader, and what streams may hold besides.
+    const READ_AHEAD: f64 = 8.0 * 1024.0 * 1024.0;
+    const BUFFERS: f64 = 1024.0 * 1024.0;
+    let (origin, film) = (Origin::new(), bytes(16, 20_000_000));
+    put_unshared(&origin, "/film.jpg", &film, "\"v1\"");
+    origin.call("ignoreRanges", &["/film.jpg".into(), "known".into()]);
+    let taken = || origin.call("taken", &["/film.jpg".into()]).as_f64().unwrap();
+    let worker = Worker::start().await;
+
+    let response = respond(&worker, "/film.jpg", None).await;
+    // There is no event that says that nothing happens.
+    let mut before = 0.0;
+    while taken() > before || before == 0.0 {
+        before = taken();
+        gloo_timers::future::TimeoutFuture::new(200).await;
+    }
+    assert!(taken() <= READ_AHEAD + BUFFERS, "{} bytes", taken());
+
+    assert!(body(&response).await.unwrap() == film);
+}
+
+#[wasm_bindgen_test]
+async fn a_whole_answer_of_unknown_or_encoded_length_is_left_to_the_browser() {
+    let (origin, image) = (Origin::new(), bytes(17, IMAGE));
+    let worker = Worker::start().await;
+    for (url, length) in [("/unknown.jpg", "unknown"), ("/encoded.jpg", "encoded")] {
+        put_unshared(&origin, url, &image, "\"v1\"");
+        origin.call("ignoreRanges", &[url.into(), length.into()]);
+
+        let response = respond(&worker, url, Some("bytes=0-9")).await;
+
+        assert_eq!(response.status(), 200);
+        assert!(body(&response).await.unwrap() == image, "{url}");
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_file_that_changes_at_an_origin_without_ranges_is_an_error_and_never_a_mixture() {
+    let (origin, old, new) = (Origin::new(), bytes(18, 20_000_000), bytes(19, 20_000_000));
+    put_unshared(&origin, "/turning.jpg", &old, "\"old\"");
+    origin.call("ignoreRanges", &["/turning.jpg".into(), "known".into()]);
+    let worker = Worker::start().await;
+    let first = respond(&worker, "/turning.jpg", None).await;
+    let arguments = ["/turning.jpg".into(), Uint8Array::from(&new[..]).into(), "\"new\"".into()];
+    origin.call("put", &arguments);
+    origin.call("ignoreRanges", &["/turning.jpg".into(), "known".into()]);
+
+    // Behind what the first answer has been read to: another request.
+    let second = respond(&worker, "/turning.jpg", Some("bytes=19000000-")).await;
+
+    let (first, second) = futures::join!(body(&first), body(&second));
+    assert!(first.is_err() || first.unwrap() == old);
+    assert!(second.is_err() || second.unwrap() == old[19_000_000..]);
+}
+
 fn length_of(line: &str) -> u64 {
     let (first, last) = line.rsplit_once('=').unwrap().1.split_once('-').unwrap();
     last.parse::<u64>().unwrap().min(IMAGE as u64 - 1) + 1 - first.parse::<u64>().unwrap()

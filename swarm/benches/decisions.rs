@@ -69,7 +69,7 @@ impl Reading {
         self.reader += 1;
         self.position = position;
         let range = ByteRange::new(position, u64::MAX);
-        self.input(Input::ReaderOpened { reader: ReaderId(self.reader), range });
+        self.input(Input::ReaderOpened { reader: ReaderId(self.reader), range, goes_on: false });
     }
 
     /// One chunk comes and is read.

@@ -173,9 +173,9 @@ impl Download {
                 | Input::OriginAnswered { .. }
         );
         match input {
-            Input::ReaderOpened { reader, range } => {
+            Input::ReaderOpened { reader, range, goes_on } => {
                 let there = self.is_there(range.start);
-                self.readers.open(reader, range, there, now);
+                self.readers.open(reader, range, goes_on, there, now);
                 if self.opened_at.is_none() {
                     self.opened_at = Some(now);
                     let left = self.layout.map(|it| it.length().saturating_sub(range.start));
@@ -362,7 +362,11 @@ impl Download {
             self.commands.push_back(Command::Release { chunk });
             return;
         };
-        match std::mem::replace(&mut slot.state, State::Ready) {
+        let before = std::mem::replace(&mut slot.state, State::Ready);
+        if before != State::FromStore {
+            network.received(size, now);
+        }
+        match before {
             State::FromPeer { link, .. } | State::Salvaging { link, .. } => {
                 network.answered(link, size);
                 if from == Some(link) {

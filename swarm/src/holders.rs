@@ -21,7 +21,8 @@ struct Holder {
     chunks: ChunkSet,
     /// One past the last chunk that it holds.
     front: u32,
-    /// Whether `chunks` is what it or the server said, rather than nothing known.
+    /// Whether it has said so itself. What is only expected is good for requests, and
+    /// says nothing of what the peer does not hold.
     known: bool,
 }
 
@@ -29,13 +30,15 @@ impl Holders {
     pub fn up(&mut self, link: Link, me: PeerId, peer: PeerId, expected: ChunkSet) {
         let holder = self.0.entry(link).or_default();
         holder.ends = Some((key(me), key(peer)));
-        if !holder.known && !expected.is_empty() {
-            holder.says(expected);
+        if !holder.known {
+            holder.holds(expected);
         }
     }
 
     pub fn has(&mut self, link: Link, chunks: ChunkSet) {
-        self.0.entry(link).or_default().says(chunks);
+        let holder = self.0.entry(link).or_default();
+        holder.known = true;
+        holder.holds(chunks);
     }
 
     /// The peer does not hold `chunk` after all.
@@ -49,7 +52,7 @@ impl Holders {
         self.0.remove(&link);
     }
 
-    /// Peers of which it is known what they hold.
+    /// Peers that have said what they hold.
     pub fn known(&self) -> usize {
         self.0.values().filter(|holder| holder.known).count()
     }
@@ -71,7 +74,7 @@ impl Holders {
         let group = u64::from(chunk.0 / ELECTED_TOGETHER);
         let mut rank = Rank { before: 0, members: 1 };
         for holder in self.0.values() {
-            let Some((me, peer)) = holder.ends else { continue };
+            let Some((me, peer)) = holder.ends.filter(|_| holder.known) else { continue };
             let near = holder.front.saturating_add(window) > chunk.0;
             if !near || holder.chunks.contains(chunk) {
                 continue;
@@ -93,10 +96,9 @@ pub struct Rank {
 }
 
 impl Holder {
-    fn says(&mut self, chunks: ChunkSet) {
+    fn holds(&mut self, chunks: ChunkSet) {
         self.front = chunks.runs().last().map_or(0, |run| run.end);
         self.chunks = chunks;
-        self.known = true;
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is known of the connections and of the origin, shared by all downloads.
 
+mod meter;
 mod origin;
 mod rate;
 
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use vecmap::VecMap;
 
+use self::meter::Meter;
 pub(crate) use self::origin::OriginPace;
 use self::rate::Rate;
 use crate::{Link, Timestamp};
@@ -48,6 +50,13 @@ const BUSY_REST: Duration = Duration::from_millis(1000);
 /// idle while a request is on its way.
 const WINDOW_SPARE: Duration = Duration::from_millis(500);
 
+/// Bytes asked of all peers together and not yet received, at the least.
+const MIN_BUDGET: u64 = 1024 * 1024;
+
+/// What is asked of all peers together at the most: what the visitor's line takes
+/// in this time. More would only make what is needed soon wait behind what is not.
+const BUDGET_TIME: Duration = Duration::from_millis(1500);
+
 /// What an unknown link is taken to deliver, in bytes per second. Low enough that
 /// nothing urgent hangs on a guess.
 const UNKNOWN_RATE: u64 = 400_000;
@@ -60,6 +69,9 @@ const UNKNOWN_ROUND_TRIP: Duration = Duration::from_millis(150);
 #[derive(Debug, Default)]
 pub struct Network {
     links: VecMap<Link, Conduct>,
+    /// Bytes asked of all peers and not answered.
+    outstanding: u64,
+    meter: Meter,
     pub(crate) origin: OriginPace,
 }
 
@@ -89,14 +101,18 @@ impl Network {
 
     /// A connection is gone for good.
     pub fn remove(&mut self, link: Link) {
-        self.links.remove(&link);
+        if let Some(it) = self.links.remove(&link) {
+            self.outstanding -= u64::from(it.outstanding);
+        }
     }
 
     /// A request over `link` has been answered or taken back. A [`crate::Download`]
     /// says so itself; this is for requests that outlive theirs.
     pub fn answered(&mut self, link: Link, bytes: u32) {
         if let Some(it) = self.links.get_mut(&link) {
-            it.outstanding = it.outstanding.saturating_sub(bytes);
+            let bytes = bytes.min(it.outstanding);
+            it.outstanding -= bytes;
+            self.outstanding -= u64::from(bytes);
         }
     }
 
@@ -111,9 +127,12 @@ impl Network {
         (it.rests_until > now).then_some(it.rests_until)
     }
 
-    /// Whether `bytes` more fit into the connection's window. One request always
-    /// fits, whatever its size.
+    /// Whether `bytes` more fit into the connection's window and into what the
+    /// visitor's line takes. One request always fits, whatever its size.
     pub(crate) fn has_room(&self, link: Link, bytes: u32) -> bool {
+        if self.outstanding > 0 && self.outstanding + u64::from(bytes) > self.budget() {
+            return false;
+        }
         self.links.get(&link).is_none_or(|it| {
             it.outstanding == 0 || it.outstanding.saturating_add(bytes) <= it.window()
         })
@@ -154,6 +173,12 @@ impl Network {
             it.awaiting_first = true;
         }
         it.outstanding = it.outstanding.saturating_add(bytes);
+        self.outstanding += u64::from(bytes);
+    }
+
+    /// A chunk of `bytes` has come, from wherever.
+    pub(crate) fn received(&mut self, bytes: u32, now: Timestamp) {
+        self.meter.count(bytes, now);
     }
 
     /// Something has come over `link`.
@@ -210,6 +235,29 @@ impl Network {
 
     pub(crate) fn ban(&mut self, link: Link) {
         self.links.entry(link).or_default().banned = true;
+    }
+
+    /// How long the origin will probably take for `bytes`, beside what peers are
+    /// sending on the same line.
+    pub(crate) fn origin_takes(&self, bytes: u32) -> Duration {
+        let beside = transfer(self.outstanding + u64::from(bytes), self.line());
+        self.origin.first_byte() + self.origin.transfer(bytes.into()).max(beside)
+    }
+
+    /// Whether bytes come in about as fast as the origin alone would bring them, so
+    /// that asking it as well brings nothing.
+    pub(crate) fn is_as_fast_as_origin(&self, now: Timestamp) -> bool {
+        self.meter.recent(now) >= self.origin.rate() / 5 * 4
+    }
+
+    fn budget(&self) -> u64 {
+        let ms = u64::try_from(BUDGET_TIME.as_millis()).unwrap_or(0);
+        MIN_BUDGET.max(self.line().saturating_mul(ms) / 1000)
+    }
+
+    /// What the visitor's line can do, as far as it is known, in bytes per second.
+    fn line(&self) -> u64 {
+        self.meter.peak().max(self.origin.rate())
     }
 
     /// When a request made at `since` over `link`, of which something has come or

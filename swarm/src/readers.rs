@@ -9,7 +9,7 @@ use dcdn_protocol::{ByteRange, ChunkIndex, Layout};
 use vecmap::VecMap;
 
 use self::pace::Pace;
-use crate::network::OriginPace;
+use crate::network::{OriginPace, transfer};
 use crate::{ReaderId, Timestamp};
 
 /// Bytes ahead of a reader that are fetched and kept in memory.
@@ -22,6 +22,17 @@ pub const NEXT_RANGE_PATIENCE: Duration = Duration::from_secs(10);
 /// What somebody must have read on end to be taken for a player that reads on
 /// behind the end of its range.
 const READS_ON_AFTER: u64 = 1024 * 1024;
+
+/// What a player must have before it starts, about: two seconds of a film at
+/// 4 Mbit/s. Its visitor waits for these bytes.
+const START_BYTES: u64 = 1024 * 1024;
+
+/// The part of the slack that counts for them: one over this.
+const START_SLACK: u32 = 4;
+
+/// What a player is taken to play until its pace is known, in bytes per second: a
+/// film of 8 Mbit/s.
+const ASSUMED_PACE: u64 = 1_000_000;
 
 /// The readers of one content.
 #[derive(Debug, Default)]
@@ -46,26 +57,37 @@ struct Reader {
     end: u64,
     /// When reading began.
     since: Timestamp,
-    /// Whether it goes on where another range ended: a player that reads on.
-    continues: bool,
+    /// Whether its user will go on behind the range.
+    goes_on: bool,
+    /// When it had what a player starts with.
+    started: Option<Timestamp>,
     pace: Pace,
 }
 
 impl Readers {
     /// A reader wants `range`; `there` says whether its first chunk is in memory.
-    pub fn open(&mut self, id: ReaderId, range: ByteRange, there: bool, now: Timestamp) {
+    pub fn open(
+        &mut self,
+        id: ReaderId,
+        range: ByteRange,
+        goes_on: bool,
+        there: bool,
+        now: Timestamp,
+    ) {
         let reader = match self.between.take() {
             Some((before, _)) if before.position == range.start => {
-                let mut pace = before.pace;
-                pace.resumes(there, now);
-                Reader { end: range.end, continues: true, pace, ..before }
+                let mut pace = before.pace.clone();
+                pace.resumes(before.position, there, now);
+                let goes_on = goes_on || before.reads_on();
+                Reader { end: range.end, goes_on, pace, ..before }
             }
             _ => Reader {
                 start: range.start,
                 position: range.start,
                 end: range.end,
                 since: now,
-                continues: false,
+                goes_on,
+                started: None,
                 pace: Pace::new(now),
             },
         };
@@ -84,7 +106,10 @@ impl Readers {
         let reader = self.open.get_mut(&id)?;
         let before = reader.position;
         reader.position = before.max(position);
-        reader.pace.advanced(reader.position - before, there, now);
+        if reader.position - reader.start >= START_BYTES {
+            reader.started.get_or_insert(now);
+        }
+        reader.pace.advanced(reader.position - before, reader.position, there, now);
         Some(before)
     }
 
@@ -165,22 +190,37 @@ impl Readers {
 }
 
 impl Reader {
+    fn reads_on(&self) -> bool {
+        self.position - self.start >= READS_ON_AFTER
+    }
+
     fn window(&self) -> ByteRange {
         let ahead = self.position.saturating_add(READ_AHEAD);
-        let goes_on = self.continues || self.position >= self.end;
-        let reads_on = goes_on && self.position - self.start >= READS_ON_AFTER;
-        let end = if reads_on { u64::MAX } else { self.end };
+        let ended = self.position >= self.end && self.reads_on();
+        let end = if self.goes_on || ended { u64::MAX } else { self.end };
         ByteRange::new(self.position, end.min(ahead))
     }
 
     fn deadline(&self, bytes: ByteRange, origin: &OriginPace, slack: Slack) -> Timestamp {
         let span = bytes.end.saturating_sub(self.start);
-        let alone = origin.first_byte() + origin.transfer(span);
-        let needed = match self.pace.time_for(bytes.start.saturating_sub(self.position)) {
-            Some((from, time)) => from + time,
-            None => self.since,
-        };
-        let more = slack.fixed + alone * slack.percent / 100;
-        needed.max(self.since + alone) + more
+        let takes = origin.first_byte() + origin.transfer(span);
+        let alone = self.since + takes;
+        let slack = slack.fixed + takes * slack.percent / 100;
+        if let Some(wanted) = self.pace.wants_at(bytes.start) {
+            return alone.max(wanted) + slack;
+        }
+        if !self.goes_on {
+            return alone + slack;
+        }
+        match self.started {
+            // The slack must not become a pause in what plays already.
+            Some(started) => {
+                let shown =
+                    started + transfer(bytes.start.saturating_sub(self.start), ASSUMED_PACE);
+                alone.max(shown.min(alone + slack))
+            }
+            None if span <= START_BYTES => alone + slack / START_SLACK,
+            None => alone + slack,
+        }
     }
 }

@@ -24,6 +24,9 @@ pub enum Input {
         reader: ReaderId,
         /// The bytes that it wants.
         range: ByteRange,
+        /// Whether its user will go on behind the range: a player that asked for all
+        /// from somewhere and is answered in parts.
+        goes_on: bool,
     },
     /// A reader has been given everything before `position`.
     ReaderAdvanced {

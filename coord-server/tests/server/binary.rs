@@ -74,6 +74,8 @@ async fn the_flags_are_the_sites_configuration() {
     let set = config(&[
         "--policy=basic",
         "--slack-ms=5",
+        "--slack-percent=1000",
+        "--mixed-http-percent=0",
         "--min-bytes=1000",
         "--stun=stun:a.example:1",
         "--stun=stun:b.example:2",
@@ -94,6 +96,8 @@ async fn the_flags_are_the_sites_configuration() {
         enabled: false,
         policy: PolicyName::Basic,
         slack_ms: 5,
+        slack_percent: 1000,
+        mixed_http_percent: Some(0),
         min_bytes: 1000,
         stun: vec!["stun:a.example:1".to_owned(), "stun:b.example:2".to_owned()],
         max_peers: 3,
@@ -119,7 +123,12 @@ fn an_error_says_what_to_do() {
     let listen = failure(command(&site).args(["--listen", "8080"]));
     assert!(listen.contains("--listen HOST:PORT"), "{listen}");
     let policy = failure(command(&site).args(["--policy", "fast"]));
-    assert!(policy.contains("head-start"), "{policy}");
+    assert!(PolicyName::ALL.iter().all(|name| policy.contains(name.as_str())), "{policy}");
+    for (flag, most) in [("--slack-percent", 1000), ("--mixed-http-percent", 100)] {
+        let beyond = (most + 1).to_string();
+        let percent = failure(command(&site).args([flag, &beyond]));
+        assert!(percent.contains(&format!("0..={most}")), "{percent}");
+    }
     let stun = failure(command(&site).args(["--stun", "example.com"]));
     assert!(stun.contains("stun:HOST:PORT"), "{stun}");
     let origin = failure(command(&site).args(["--allow-origin", "example.com"]));

@@ -14,10 +14,17 @@ pub(super) struct Member {
     pub calling: bool,
     /// Contents that we said we are interested in.
     pub asked: BTreeSet<ContentId>,
-    /// Contents that it said it is interested in.
-    pub interests: BTreeSet<ContentId>,
+    /// Contents that it said it is interested in, with what we last told it of each.
+    pub interests: BTreeMap<ContentId, Told>,
     /// What it said it holds of contents that we joined.
     pub holds: BTreeMap<ContentId, ChunkSet>,
+}
+
+/// What a peer was last told that we hold of a content.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    pub chunks: ChunkSet,
+    pub at: f64,
 }
 
 impl Member {
@@ -27,14 +34,27 @@ impl Member {
             open: false,
             calling: false,
             asked: BTreeSet::new(),
-            interests: BTreeSet::new(),
+            interests: BTreeMap::new(),
             holds: BTreeMap::new(),
         }
     }
 
+    /// Whether it should hear that we now hold `chunks` of a content that it asked
+    /// about: there are some that it neither was told of nor holds itself, or some
+    /// that it was told of are gone.
+    pub fn should_hear(&self, content: ContentId, chunks: &ChunkSet) -> bool {
+        let Some(Told { chunks: told, .. }) = self.interests.get(&content) else { return false };
+        let news = chunks.without(told);
+        let unknown = match self.holds.get(&content) {
+            Some(held) => news.without(held),
+            None => news,
+        };
+        !unknown.is_empty() || !told.without(chunks).is_empty()
+    }
+
     /// Whether it has shown that it is in the swarm of `content`.
     pub fn may_hold(&self, content: ContentId) -> bool {
-        self.interests.contains(&content)
+        self.interests.contains_key(&content)
             || self.holds.get(&content).is_some_and(|chunks| !chunks.is_empty())
     }
 }

@@ -2,9 +2,17 @@
 //! since they heard of it last.
 
 use dcdn_protocol::message::coord::{HAVE_INTERVAL_MS, MAX_HELD_RUNS, ToCoord};
-use dcdn_protocol::{ChunkSet, ContentId};
+use dcdn_protocol::message::peer::PeerMessage;
+use dcdn_protocol::{ChunkSet, ContentId, PeerId};
 
-use super::{Command, Coordination, Mesh};
+use super::member::Told;
+use super::{Command, Coordination, MAX_INTERESTS, Mesh};
+
+/// Least milliseconds between two `Have` of one content to one peer.
+pub const SPREAD_INTERVAL_MS: f64 = 250.0;
+
+/// Runs of chunks in one `Have`: 18 bytes each at the most, and a message has 64 KiB.
+const MAX_RUNS: usize = 3000;
 
 impl Mesh {
     /// When [`Mesh::tick`] is due.
@@ -22,6 +30,49 @@ impl Mesh {
         for content in joined {
             self.tell_server(content, now);
         }
+        let interests: Vec<(PeerId, ContentId)> = self
+            .members
+            .iter()
+            .flat_map(|(&peer, member)| member.interests.keys().map(move |&it| (peer, it)))
+            .collect();
+        for (peer, content) in interests {
+            self.tell_peer(peer, content, now);
+        }
+    }
+
+    /// Answers a peer that asks what we hold, and remembers that it did.
+    pub(super) fn answer_interest(&mut self, peer: PeerId, content: ContentId, now: f64) {
+        let chunks = self.held(content, MAX_RUNS);
+        let Some(member) = self.members.get_mut(&peer) else { return };
+        if member.interests.len() < MAX_INTERESTS || member.interests.contains_key(&content) {
+            member.interests.insert(content, Told { chunks: chunks.clone(), at: now });
+        }
+        self.push(Command::Tell(peer, PeerMessage::Have { content, chunks }));
+    }
+
+    /// Tells every interested peer of what we hold.
+    pub(super) fn tell_peers(&mut self, content: ContentId, now: f64) {
+        for peer in self.open_peers() {
+            self.tell_peer(peer, content, now);
+        }
+    }
+
+    /// Tells an interested peer of what we hold, if it should hear of it: at once, or
+    /// when it may be told again.
+    pub(super) fn tell_peer(&mut self, peer: PeerId, content: ContentId, now: f64) {
+        let chunks = self.held(content, MAX_RUNS);
+        let Some(member) = self.members.get_mut(&peer) else { return };
+        if !member.open || !member.should_hear(content, &chunks) {
+            return;
+        }
+        let Some(told) = member.interests.get_mut(&content) else { return };
+        let due = told.at + SPREAD_INTERVAL_MS;
+        if now < due {
+            self.wake_at(due);
+            return;
+        }
+        *told = Told { chunks: chunks.clone(), at: now };
+        self.push(Command::Tell(peer, PeerMessage::Have { content, chunks }));
     }
 
     /// Enters, or asks for peers again. Without a socket this waits for one.
@@ -29,7 +80,7 @@ impl Mesh {
         if !matches!(self.coordination, Coordination::Up(_)) {
             return;
         }
-        let have = self.brief(content);
+        let have = self.held(content, MAX_HELD_RUNS);
         let Some(swarm) = self.swarms.get_mut(&content) else { return };
         swarm.announced.clone_from(&have);
         swarm.announced_at = now;
@@ -42,7 +93,7 @@ impl Mesh {
         if !matches!(self.coordination, Coordination::Up(_)) {
             return;
         }
-        let have = self.brief(content);
+        let have = self.held(content, MAX_HELD_RUNS);
         let Some(swarm) = self.swarms.get_mut(&content) else { return };
         if have.without(&swarm.announced).is_empty() {
             return;
@@ -57,9 +108,8 @@ impl Mesh {
         self.push(Command::Coord(ToCoord::Have { content, have }));
     }
 
-    fn brief(&self, content: ContentId) -> ChunkSet {
-        let held = self.holdings.get(&content);
-        held.map(|chunks| chunks.first_runs(MAX_HELD_RUNS)).unwrap_or_default()
+    fn held(&self, content: ContentId, runs: usize) -> ChunkSet {
+        self.holdings.get(&content).map(|chunks| chunks.first_runs(runs)).unwrap_or_default()
     }
 
     fn wake_at(&mut self, at: f64) {

@@ -171,11 +171,11 @@ fn a_peer_that_called_us_counts_once_it_holds_something_of_ours() {
     mesh.opened(SMALLER);
     drain(&mut mesh);
 
-    mesh.peer_has(SMALLER, CONTENT, ChunkSet::new());
+    mesh.peer_has(SMALLER, CONTENT, ChunkSet::new(), 0.0);
     let nothing = ToWorker::PeerHas { peer: SMALLER, content: CONTENT, chunks: ChunkSet::new() };
     assert_eq!(drain(&mut mesh), [Command::Worker(nothing)]);
 
-    mesh.peer_has(SMALLER, CONTENT, ChunkSet::full(3));
+    mesh.peer_has(SMALLER, CONTENT, ChunkSet::full(3), 0.0);
     assert_eq!(drain(&mut mesh).last(), Some(&expecting(CONTENT, 1)));
 }
 
@@ -185,7 +185,7 @@ fn what_a_peer_holds_of_a_content_that_we_did_not_ask_about_is_ignored() {
     mesh.offered(SMALLER, 0.0);
     mesh.opened(SMALLER);
     drain(&mut mesh);
-    mesh.peer_has(SMALLER, CONTENT_2, ChunkSet::full(3));
+    mesh.peer_has(SMALLER, CONTENT_2, ChunkSet::full(3), 0.0);
     assert_eq!(drain(&mut mesh), []);
 }
 
@@ -253,23 +253,78 @@ fn a_peer_that_the_server_does_not_know_fails_only_if_it_is_not_open() {
     assert_eq!(mesh.open_count(), 1);
 }
 
-#[test]
-fn an_interested_peer_hears_what_we_hold_now_and_when_it_changes() {
+/// A mesh in no swarm, with a peer that has asked what it holds of `CONTENT_2`.
+fn asked() -> Mesh {
     let mut mesh = joined(8);
     mesh.offered(SMALLER, 0.0);
     mesh.opened(SMALLER);
-    drain(&mut mesh);
-    let have = |count| {
-        let chunks = ChunkSet::full(count);
-        Command::Tell(SMALLER, PeerMessage::Have { content: CONTENT_2, chunks })
-    };
+    mesh.interested(SMALLER, CONTENT_2, 0.0);
+    mesh
+}
 
-    mesh.interested(SMALLER, CONTENT_2);
-    assert_eq!(drain(&mut mesh), [have(0)]);
-    mesh.have(CONTENT_2, ChunkSet::full(2), 0.0);
-    assert_eq!(drain(&mut mesh), [have(2)]);
-    mesh.have(CONTENT_2, ChunkSet::full(2), 0.0);
+fn have(chunks: ChunkSet) -> Command {
+    Command::Tell(SMALLER, PeerMessage::Have { content: CONTENT_2, chunks })
+}
+
+#[test]
+fn an_interested_peer_hears_at_once_what_we_hold_and_when_it_changes() {
+    let mut mesh = asked();
+    assert_eq!(drain(&mut mesh).last(), Some(&have(ChunkSet::new())));
+    mesh.have(CONTENT_2, ChunkSet::full(2), 250.0);
+    assert_eq!(drain(&mut mesh), [have(ChunkSet::full(2))]);
+    mesh.have(CONTENT_2, ChunkSet::full(2), 9_000.0);
     assert_eq!(drain(&mut mesh), []);
+    mesh.have(CONTENT_2, ChunkSet::full(1), 9_000.0);
+    assert_eq!(drain(&mut mesh), [have(ChunkSet::full(1))], "what is gone is news too");
+    mesh.interested(SMALLER, CONTENT_2, 9_001.0);
+    assert_eq!(drain(&mut mesh), [have(ChunkSet::full(1))], "who asks again is answered again");
+}
+
+#[test]
+fn what_comes_within_a_quarter_of_a_second_is_told_together() {
+    let mut mesh = asked();
+    mesh.have(CONTENT_2, ChunkSet::full(1), 1_000.0);
+    drain(&mut mesh);
+    assert_eq!(mesh.poll_timeout(), None);
+
+    for count in 2..9 {
+        mesh.have(CONTENT_2, ChunkSet::full(count), 1_000.0 + f64::from(count));
+    }
+    assert_eq!(drain(&mut mesh), []);
+    assert_eq!(mesh.poll_timeout(), Some(1_250.0));
+    mesh.tick(1_250.0);
+    assert_eq!(drain(&mut mesh), [have(ChunkSet::full(8))]);
+    assert_eq!(mesh.poll_timeout(), None);
+
+    mesh.have(CONTENT_2, ChunkSet::full(9), 1_251.0);
+    mesh.closed(SMALLER, 1_252.0);
+    drain(&mut mesh);
+    mesh.tick(1_501.0);
+    assert_eq!(drain(&mut mesh), [], "it is gone");
+}
+
+#[test]
+fn a_peer_does_not_hear_of_what_it_holds_itself_until_it_has_lost_it() {
+    let mut mesh = asked();
+    mesh.join(CONTENT_2, 5, 0.0);
+    mesh.peer_has(SMALLER, CONTENT_2, ChunkSet::full(8), 1.0);
+    drain(&mut mesh);
+
+    mesh.have(CONTENT_2, ChunkSet::full(3), 6_000.0);
+    let to_peers = |mesh: &mut Mesh| -> Vec<Command> {
+        drain(mesh).into_iter().filter(|it| matches!(it, Command::Tell(..))).collect()
+    };
+    assert_eq!(to_peers(&mut mesh), []);
+    mesh.have(CONTENT_2, ChunkSet::full(9), 7_000.0);
+    assert_eq!(to_peers(&mut mesh), [have(ChunkSet::full(9))]);
+    mesh.have(CONTENT_2, ChunkSet::full(8), 8_000.0);
+    assert_eq!(to_peers(&mut mesh), [have(ChunkSet::full(8))], "the ninth is gone");
+
+    mesh.peer_has(SMALLER, CONTENT_2, ChunkSet::full(20), 9_000.0);
+    mesh.have(CONTENT_2, ChunkSet::full(10), 9_000.0);
+    assert_eq!(to_peers(&mut mesh), []);
+    mesh.peer_has(SMALLER, CONTENT_2, ChunkSet::full(9), 9_001.0);
+    assert_eq!(to_peers(&mut mesh), [have(ChunkSet::full(10))]);
 }
 
 #[test]
@@ -277,7 +332,7 @@ fn a_new_worker_is_told_everything_again() {
     let mut mesh = joined(8);
     mesh.named(CONTENT, peers(&[SMALLER, LARGER]), 0.0);
     mesh.opened(SMALLER);
-    mesh.peer_has(SMALLER, CONTENT, ChunkSet::full(3));
+    mesh.peer_has(SMALLER, CONTENT, ChunkSet::full(3), 0.0);
     drain(&mut mesh);
 
     mesh.restate();
@@ -326,7 +381,7 @@ fn what_a_named_peer_is_expected_to_hold_is_known_with_its_connection_until_it_s
     mesh.restate();
     assert!(drain(&mut mesh).contains(&up(vec![(CONTENT, expected)])));
 
-    mesh.peer_has(SMALLER, CONTENT, ChunkSet::full(2));
+    mesh.peer_has(SMALLER, CONTENT, ChunkSet::full(2), 0.0);
     mesh.restate();
     let told = drain(&mut mesh);
     assert!(told.contains(&up(vec![])), "{told:?}");
@@ -437,7 +492,7 @@ fn a_scattered_holding_still_fits_one_message() {
     mesh.have(CONTENT_2, scattered, 0.0);
     drain(&mut mesh);
 
-    mesh.interested(SMALLER, CONTENT_2);
+    mesh.interested(SMALLER, CONTENT_2, 0.0);
     let Some(Command::Tell(_, have)) = mesh.poll() else { panic!("no answer") };
     let frame = dcdn_protocol::frame::encode_head(&have).expect("it fits a header");
     assert!(frame.len() <= dcdn_protocol::message::peer::MAX_MESSAGE);

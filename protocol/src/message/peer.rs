@@ -25,6 +25,10 @@ pub const PIECE_SIZE: u32 = 52 * 1024;
 /// answered with [`ChunkFailReason::Busy`].
 pub const MAX_QUEUED_REQUESTS: usize = 32;
 
+/// The same for all other peers together: beyond it somebody else is likely to be
+/// sooner. One request of each peer is taken in any case.
+pub const MAX_QUEUED_IN_ALL: usize = 64;
+
 /// A message between peers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
@@ -42,6 +46,8 @@ pub enum PeerMessage {
         content: ContentId,
     },
     /// All the chunks of `content` that the sender holds. Replaces what it said before.
+    /// At once to who asks; afterwards several chunks together, and nothing that the
+    /// receiver has said to hold itself.
     Have {
         /// The content.
         content: ContentId,

@@ -6,9 +6,11 @@
 mod support;
 
 use dcdn_protocol::message::shim::{BODY, ToWorker};
-use dcdn_protocol::{Manifest, PeerId, PolicyName};
+use dcdn_protocol::stats::Source;
+use dcdn_protocol::{ByteRange, Manifest, PeerId, PolicyName};
+use dcdn_swarm::OriginRequest;
 use gloo_timers::future::TimeoutFuture;
-use js_sys::Reflect;
+use js_sys::{Reflect, Uint8Array};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_test::*;

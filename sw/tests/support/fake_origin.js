@@ -14,8 +14,24 @@
       const file = files.get(url);
       file.described = new Promise((resolve) => (file.describe = () => setTimeout(resolve, 50)));
     },
+    // Answers every request with the whole file: "known" length, "unknown", or "encoded".
+    ignoreRanges: (url, length) => Object.assign(files.get(url), { whole: length, taken: 0 }),
+    // Most bytes that any one answer has been read of a file that is sent whole.
+    taken: (url) => files.get(url).taken,
     setDown: (value) => (down = value),
     log: () => log.splice(0),
+  };
+
+  // A body that is made as it is read.
+  const inPieces = (file) => {
+    let at = 0;
+    const pull = (controller) => {
+      const piece = file.bytes.slice(at, (at += 65536));
+      if (piece.length === 0) return controller.close();
+      file.taken = Math.max(file.taken, at);
+      controller.enqueue(piece);
+    };
+    return new ReadableStream({ pull }, { highWaterMark: 0 });
   };
 
   self.fetch = async (request) => {
@@ -42,10 +58,18 @@
     if (file.redirects && request.mode === "same-origin") throw new TypeError("Failed to fetch");
     if (file.next && file.left-- <= 0) Object.assign(file, file.next, { next: undefined });
     const headers = { ETag: file.etag, "Content-Type": "image/jpeg", "Accept-Ranges": "bytes" };
+    if (file.whole) {
+      if (file.whole !== "unknown") headers["Content-Length"] = `${file.bytes.length}`;
+      if (file.whole === "encoded") headers["Content-Encoding"] = "x-nothing";
+      return new Response(inPieces(file), { headers });
+    }
     const match = /^bytes=(\d+)-(\d*)$/.exec(range ?? "");
     const ifRange = request.headers.get("If-Range");
-    if (!match || (ifRange && ifRange !== file.etag)) return new Response(file.bytes, { headers });
     const total = file.bytes.length;
+    if (!match || (ifRange && ifRange !== file.etag)) {
+      headers["Content-Length"] = `${total}`;
+      return new Response(file.bytes, { headers });
+    }
     const first = Number(match[1]);
     if (first >= total) return new Response(null, { status: 416, headers: { "Content-Range": `bytes */${total}` } });
     const last = Math.min(match[2] === "" ? total - 1 : Number(match[2]), total - 1);

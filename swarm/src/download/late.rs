@@ -6,7 +6,7 @@ use std::time::Duration;
 use dcdn_protocol::{ChunkIndex, Layout};
 
 use super::Download;
-use super::plan::{origin_by, origin_takes};
+use super::plan::origin_by;
 use crate::network::Network;
 use crate::slots::{Slot, State};
 use crate::{Command, Link, Timestamp};
@@ -84,7 +84,7 @@ impl Download {
             let rescue_at = origin_by(deadline, missing, network);
             let again = if rescue_at > now {
                 rescue_at
-            } else if now + takes <= deadline || takes <= origin_takes(missing, network) {
+            } else if now + takes <= deadline || takes <= network.origin_takes(missing) * 3 / 2 {
                 now + LOOK_AGAIN
             } else {
                 network.fell_short(link, received, since, now);

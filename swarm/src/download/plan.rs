@@ -27,7 +27,7 @@ const ORIGIN_MARGIN: Duration = Duration::from_millis(50);
 
 /// What is due within this time is fetched in order, and what is due later by how
 /// few peers hold it.
-const IN_ORDER: Duration = Duration::from_millis(4000);
+const IN_ORDER: Duration = Duration::from_millis(8000);
 
 /// Peers that should be at work at once.
 const PEERS_AT_WORK: usize = 4;
@@ -277,8 +277,9 @@ impl Download {
             wanted_since: slot.since,
             deadline,
             origin_by: origin_by(deadline, missing, network),
-            origin_takes: origin_takes(missing, network),
+            origin_takes: network.origin_takes(missing),
             rank,
+            origin_helps: !network.is_as_fast_as_origin(now),
             wasteful: self.wasted > WASTE_ALLOWED + self.useful / WASTE_SHARE,
             dice: self.rng.next_u32(),
         });
@@ -347,14 +348,9 @@ impl Download {
     }
 }
 
-/// How long the origin will probably take for `bytes`.
-pub(super) fn origin_takes(bytes: u32, network: &Network) -> Duration {
-    network.origin.first_byte() + network.origin.transfer(bytes.into())
-}
-
 /// When the origin must be asked for `bytes` to have them here by `deadline`.
 pub(super) fn origin_by(deadline: Timestamp, bytes: u32, network: &Network) -> Timestamp {
-    let lead = (origin_takes(bytes, network) + ORIGIN_MARGIN).as_millis();
+    let lead = (network.origin_takes(bytes) + ORIGIN_MARGIN).as_millis();
     Timestamp(deadline.0.saturating_sub(u64::try_from(lead).unwrap_or(u64::MAX)))
 }
 

@@ -51,8 +51,13 @@ impl OriginPace {
         self.first_byte.unwrap_or(UNKNOWN_FIRST_BYTE)
     }
 
+    /// Bytes per second once they flow.
+    pub fn rate(&self) -> u64 {
+        self.rate.get().unwrap_or(UNKNOWN_RATE)
+    }
+
     /// Time that `bytes` take once they flow.
     pub fn transfer(&self, bytes: u64) -> Duration {
-        transfer(bytes, self.rate.get().unwrap_or(UNKNOWN_RATE))
+        transfer(bytes, self.rate())
     }
 }

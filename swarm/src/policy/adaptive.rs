@@ -16,11 +16,16 @@
 //!  the origin must be asked to be in time ───► origin
 //! ```
 
+use std::time::Duration;
+
 use super::{Choice, Order, Policy, View};
 use crate::origin::MAX_ORIGIN_RUN;
 use dcdn_protocol::chunk::DEFAULT_CHUNK_SIZE;
 
 pub use super::head_start::HEAD_BYTES;
+
+/// When a chunk is looked at again whose holders have no time.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// See the module.
 #[derive(Debug)]
@@ -56,8 +61,8 @@ impl Policy for Adaptive {
             }
             return Choice::Origin;
         }
-        if view.origin_ailing && view.busy {
-            return Choice::Wait(None);
+        if view.busy && (view.origin_ailing || !view.origin_helps) {
+            return Choice::Wait(Some(view.now + LOOK_AGAIN));
         }
         if view.in_head || view.origin_by <= view.now {
             return Choice::Origin;

@@ -21,6 +21,9 @@ pub(super) struct Pace {
     /// When the reader last took something, or could have begun to.
     last: Timestamp,
     next: Next,
+    /// When the reader last took its time, and where it stood then. Deadlines count
+    /// from there: if each counted from a chunk that came late, lateness would add up.
+    anchor: (Timestamp, u64),
     free_ms: u64,
     bytes: u64,
 }
@@ -38,14 +41,18 @@ enum Next {
 
 impl Pace {
     pub fn new(now: Timestamp) -> Self {
-        Self { last: now, next: Next::Missing, free_ms: 0, bytes: 0 }
+        Self { last: now, next: Next::Missing, anchor: (now, 0), free_ms: 0, bytes: 0 }
     }
 
-    /// The reader took `bytes`; `there` says whether it could go on at once.
-    pub fn advanced(&mut self, bytes: u64, there: bool, now: Timestamp) {
+    /// The reader took `bytes` and stands at `position`; `there` says whether it could
+    /// go on at once.
+    pub fn advanced(&mut self, bytes: u64, position: u64, there: bool, now: Timestamp) {
         let ms = u64::try_from((now - self.last).as_millis()).unwrap_or(0);
         if self.next == Next::There || (self.next == Next::Came && ms >= AT_ONCE_MS) {
             self.count(bytes, ms);
+            if ms >= AT_ONCE_MS {
+                self.anchor = (now, position);
+            }
         }
         self.last = now;
         self.next = if there { Next::There } else { Next::Missing };
@@ -65,18 +72,18 @@ impl Pace {
     }
 
     /// It has asked for its next range.
-    pub fn resumes(&mut self, there: bool, now: Timestamp) {
-        self.advanced(0, there, now);
+    pub fn resumes(&mut self, position: u64, there: bool, now: Timestamp) {
+        self.advanced(0, position, there, now);
     }
 
-    /// Since when, and for how long after that, `bytes` keep the reader busy, if its
-    /// pace is known.
-    pub fn time_for(&self, bytes: u64) -> Option<(Timestamp, Duration)> {
+    /// When the reader will want the byte at `offset`, if its pace is known.
+    pub fn wants_at(&self, offset: u64) -> Option<Timestamp> {
         if self.free_ms < KNOWN_AFTER_MS || self.bytes == 0 {
             return None;
         }
-        let ms = bytes.saturating_mul(self.free_ms) / self.bytes;
-        Some((self.last, Duration::from_millis(ms)))
+        let (since, position) = self.anchor;
+        let ahead = offset.saturating_sub(position);
+        Some(since + Duration::from_millis(ahead.saturating_mul(self.free_ms) / self.bytes))
     }
 
     fn count(&mut self, bytes: u64, ms: u64) {

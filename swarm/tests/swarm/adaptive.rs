@@ -131,6 +131,19 @@ fn a_peer_is_asked_for_what_it_is_expected_to_hold() {
 }
 
 #[test]
+fn what_a_peer_is_not_expected_to_hold_is_not_fetched_before_it_has_spoken() {
+    let mut world = world(3000);
+    world.manifest_after(5);
+    world.after(6, Input::Expecting { peers: 1 });
+    world.expected_peer(50, 1, ChunkSet::full(3), all());
+    world.after(90, Input::LinkHas { link: dcdn_swarm::Link(1), chunks: all() });
+    world.open(1, world.whole());
+    world.run();
+
+    assert_eq!(world.from_origin, [0]);
+}
+
+#[test]
 fn an_expectation_that_is_wrong_costs_a_question_and_no_more() {
     let mut world = world(3000);
     world.manifest_after(5);
@@ -216,14 +229,12 @@ fn with_an_origin_without_ranges_a_seek_back_starts_anew() {
 fn what_a_player_will_read_next_is_fetched_before_it_asks() {
     let mut world = World::new(PolicyName::Adaptive, 20_000_000, 1);
     world.after(5, Input::ManifestUnavailable);
-    let cap = 2 * 1024 * 1024;
-    world.open(1, ByteRange::new(0, cap));
-    while world.unfinished_readers() > 0 && world.step() {}
-    world.open(2, ByteRange::new(cap, 2 * cap));
+    world.players = true;
+    world.open(1, ByteRange::new(0, 2 * 1024 * 1024));
     while world.unfinished_readers() > 0 && world.step() {}
     while world.now.0 < 3000 && world.step() {}
 
-    let ahead = world.from_origin.iter().filter(|chunk| **chunk >= 16).count();
+    let ahead = world.from_origin.iter().filter(|chunk| **chunk >= 8).count();
     assert!(ahead >= 8, "{ahead} chunks ahead of the player");
 }
 

@@ -19,6 +19,7 @@ struct Scenario {
     peers: Vec<(u64, Character, u32, u32, Option<u64>)>,
     readers: Vec<(u64, u64, u64)>,
     reader_ms: u64,
+    players: bool,
     slack_ms: u64,
     slack_percent: u32,
     origin_knows_ranges: bool,
@@ -51,15 +52,16 @@ fn scenario() -> impl Strategy<Value = Scenario> {
         vec(peer, 0..5),
         vec((0..3000u64, any::<u64>(), any::<u64>()), 1..4),
         vec(0..60u32, 0..20),
-        (0..4u32, 1..200u64, 1..3000u64, 1..800u64),
+        (0..4u32, 1..200u64, 1..3000u64, 1..800u64, any::<bool>()),
         (0..4000u64, 0..100u32, prop::bool::weighted(0.8)),
     )
         .prop_map(
             |((policy, length, seed), manifest, expecting, peers, readers, stored, rest, site)| {
-                let (origin_failures, origin_ms, peer_ms, reader_ms) = rest;
+                let (origin_failures, origin_ms, peer_ms, reader_ms, players) = rest;
                 let (slack_ms, slack_percent, origin_knows_ranges) = site;
                 Scenario {
                     reader_ms,
+                    players,
                     slack_ms,
                     slack_percent,
                     origin_knows_ranges,
@@ -85,6 +87,7 @@ fn play(scenario: &Scenario) -> World {
         settings.slack_percent = scenario.slack_percent;
     });
     world.reader_ms_per_chunk = scenario.reader_ms;
+    world.players = scenario.players;
     world.origin_knows_ranges = scenario.origin_knows_ranges;
     world.origin_failures = scenario.origin_failures;
     world.origin_ms_per_chunk = scenario.origin_ms;

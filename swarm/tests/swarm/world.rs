@@ -46,6 +46,8 @@ pub struct World {
     pub origin_knows_ranges: bool,
     pub origin_ms_per_chunk: u64,
     pub peer_ms_per_chunk: u64,
+    /// Whether readers go on behind their ranges.
+    pub players: bool,
     /// How long a reader takes for a chunk that is there.
     pub reader_ms_per_chunk: u64,
     pub from_origin: Vec<u32>,
@@ -106,6 +108,7 @@ impl World {
             origin_knows_ranges: true,
             origin_ms_per_chunk: 20,
             peer_ms_per_chunk: 10,
+            players: false,
             reader_ms_per_chunk: 1,
             from_origin: vec![],
             from_peers: vec![],
@@ -163,7 +166,7 @@ impl World {
         let reader = ReaderId(reader);
         self.paused = None;
         self.readers.insert(reader, (range.start, range.end.min(self.layout.length())));
-        self.input(Input::ReaderOpened { reader, range });
+        self.input(Input::ReaderOpened { reader, range, goes_on: self.players });
         self.schedule(1, Event::Consume { reader });
     }
 
