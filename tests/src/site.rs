@@ -80,6 +80,17 @@ impl Site {
         Ok(fs::write(self.file(path), bytes)?)
     }
 
+    /// Writes a file that shows the same as [`IMAGE`] and is another content.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn image(&self, path: &str) -> Result<()> {
+        let mut bytes = fs::read(self.file(IMAGE))?;
+        // Nobody looks at what follows the end of a JPEG.
+        bytes.extend(path.as_bytes());
+        Ok(fs::write(self.file(path), bytes)?)
+    }
+
     /// SHA-256 of a file, in hexadecimal.
     ///
     /// # Errors
