@@ -90,7 +90,7 @@ mod tests {
         assert!(!site.page_said_hello("/a", &settings));
 
         assert_eq!(site.config_for("/a").policy, PolicyName::Basic);
-        assert_eq!(site.config_for("/b").policy, PolicyName::HeadStart);
+        assert_eq!(site.config_for("/b").policy, SiteConfig::default().policy);
     }
 
     #[test]

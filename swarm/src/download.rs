@@ -340,6 +340,10 @@ impl Download {
             |slot| matches!(slot.state, State::Salvaging { link: asked, .. } if asked == link),
         );
         if !was_asked {
+            // Nobody wants it any more.
+            if self.slots.get(chunk).is_none_or(|slot| slot.state == State::Missing) {
+                self.commands.push_back(Command::Release { chunk });
+            }
             return;
         }
         self.peer_failed(link, chunk, network);

@@ -51,11 +51,11 @@ const BUSY_REST: Duration = Duration::from_millis(1000);
 const WINDOW_SPARE: Duration = Duration::from_millis(500);
 
 /// Bytes asked of all peers together and not yet received, at the least.
-const MIN_BUDGET: u64 = 1024 * 1024;
+const MIN_BUDGET: u64 = 768 * 1024;
 
 /// What is asked of all peers together at the most: what the visitor's line takes
 /// in this time. More would only make what is needed soon wait behind what is not.
-const BUDGET_TIME: Duration = Duration::from_millis(1500);
+const BUDGET_TIME: Duration = Duration::from_millis(1000);
 
 /// What an unknown link is taken to deliver, in bytes per second. Low enough that
 /// nothing urgent hangs on a guess.
@@ -194,6 +194,7 @@ impl Network {
 
     /// A chunk of `bytes` has come whole over `link`.
     pub(crate) fn delivered(&mut self, link: Link, bytes: u32, now: Timestamp) {
+        self.origin.beside(bytes);
         let Some(it) = self.links.get_mut(&link) else { return };
         it.rate.sample(bytes.into(), now - it.busy_since);
         it.busy_since = now;

@@ -34,6 +34,9 @@ const START_SLACK: u32 = 4;
 /// film of 8 Mbit/s.
 const ASSUMED_PACE: u64 = 1_000_000;
 
+/// And what it is taken to want at once until then, whatever its film needs.
+const NEAR_BYTES: u64 = 2 * 1024 * 1024;
+
 /// The readers of one content.
 #[derive(Debug, Default)]
 pub(crate) struct Readers {
@@ -206,7 +209,7 @@ impl Reader {
         let takes = origin.first_byte() + origin.transfer(span);
         let alone = self.since + takes;
         let slack = slack.fixed + takes * slack.percent / 100;
-        if let Some(wanted) = self.pace.wants_at(bytes.start) {
+        if let Some(wanted) = self.pace.wants_at(bytes.start, ASSUMED_PACE) {
             return alone.max(wanted) + slack;
         }
         if !self.goes_on {
@@ -217,7 +220,8 @@ impl Reader {
             Some(started) => {
                 let shown =
                     started + transfer(bytes.start.saturating_sub(self.start), ASSUMED_PACE);
-                alone.max(shown.min(alone + slack))
+                let near = bytes.start < self.position.saturating_add(NEAR_BYTES);
+                alone.max(if near { shown.min(alone + slack) } else { shown })
             }
             None if span <= START_BYTES => alone + slack / START_SLACK,
             None => alone + slack,

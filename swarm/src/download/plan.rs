@@ -133,6 +133,9 @@ impl Download {
         let mut requests: Vec<OriginRequest> = Vec::new();
         for slot in unwanted {
             let chunk = slot.chunk;
+            if slot.kept.is_some() {
+                self.commands.push_back(Command::Release { chunk });
+            }
             match slot.state {
                 State::Ready => self.commands.push_back(Command::Release { chunk }),
                 State::FromPeer { link, since, received } => {

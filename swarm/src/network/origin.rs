@@ -20,6 +20,8 @@ pub(crate) struct OriginPace {
     rate: Rate,
     streaming: u32,
     last: Timestamp,
+    /// What peers have sent since then.
+    beside: u64,
 }
 
 impl OriginPace {
@@ -28,17 +30,24 @@ impl OriginPace {
         let sample = now - asked;
         self.first_byte = Some(self.first_byte.map_or(sample, |known| (known * 3 + sample) / 4));
         if self.streaming == 0 {
-            self.last = now;
+            (self.last, self.beside) = (now, 0);
         }
         self.streaming += 1;
     }
 
     /// `bytes` have come.
     pub fn delivered(&mut self, bytes: u32, now: Timestamp) {
-        if self.streaming > 0 {
+        // Beside peers, the visitor's line may be what limits it.
+        let alone = self.beside <= u64::from(bytes) / 4 || self.rate.get().is_none();
+        if self.streaming > 0 && alone {
             self.rate.sample(bytes.into(), now - self.last);
         }
-        self.last = now;
+        (self.last, self.beside) = (now, 0);
+    }
+
+    /// A peer has sent `bytes` meanwhile.
+    pub fn beside(&mut self, bytes: u32) {
+        self.beside += u64::from(bytes);
     }
 
     /// A request that was answered has ended.

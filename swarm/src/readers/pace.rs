@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::Timestamp;
+use crate::network::transfer;
 
 /// Time that a reader must have been free to take more before its pace is known.
 const KNOWN_AFTER_MS: u64 = 1000;
@@ -24,6 +25,8 @@ pub(super) struct Pace {
     /// When the reader last took its time, and where it stood then. Deadlines count
     /// from there: if each counted from a chunk that came late, lateness would add up.
     anchor: (Timestamp, u64),
+    /// It has had to wait, and takes what comes at once until its buffer is full.
+    filling: bool,
     free_ms: u64,
     bytes: u64,
 }
@@ -41,21 +44,31 @@ enum Next {
 
 impl Pace {
     pub fn new(now: Timestamp) -> Self {
-        Self { last: now, next: Next::Missing, anchor: (now, 0), free_ms: 0, bytes: 0 }
+        Self {
+            last: now,
+            next: Next::Missing,
+            anchor: (now, 0),
+            filling: true,
+            free_ms: 0,
+            bytes: 0,
+        }
     }
 
     /// The reader took `bytes` and stands at `position`; `there` says whether it could
     /// go on at once.
     pub fn advanced(&mut self, bytes: u64, position: u64, there: bool, now: Timestamp) {
         let ms = u64::try_from((now - self.last).as_millis()).unwrap_or(0);
-        if self.next == Next::There || (self.next == Next::Came && ms >= AT_ONCE_MS) {
+        let took_its_time = self.next != Next::Missing && ms >= AT_ONCE_MS;
+        if took_its_time {
+            self.anchor = (now, position);
+            self.filling = false;
+        }
+        if took_its_time || (self.next == Next::There && !self.filling) {
             self.count(bytes, ms);
-            if ms >= AT_ONCE_MS {
-                self.anchor = (now, position);
-            }
         }
         self.last = now;
         self.next = if there { Next::There } else { Next::Missing };
+        self.filling |= !there;
     }
 
     /// What it needs next has come.
@@ -76,14 +89,17 @@ impl Pace {
         self.advanced(0, position, there, now);
     }
 
-    /// When the reader will want the byte at `offset`, if its pace is known.
-    pub fn wants_at(&self, offset: u64) -> Option<Timestamp> {
-        if self.free_ms < KNOWN_AFTER_MS || self.bytes == 0 {
-            return None;
-        }
+    /// When the reader will want the byte at `offset`, if it has ever taken its time.
+    /// Until its pace is known it is taken to be `assumed` bytes per second.
+    pub fn wants_at(&self, offset: u64, assumed: u64) -> Option<Timestamp> {
         let (since, position) = self.anchor;
         let ahead = offset.saturating_sub(position);
-        Some(since + Duration::from_millis(ahead.saturating_mul(self.free_ms) / self.bytes))
+        if self.free_ms >= KNOWN_AFTER_MS && self.bytes > 0 {
+            return Some(
+                since + Duration::from_millis(ahead.saturating_mul(self.free_ms) / self.bytes),
+            );
+        }
+        (self.free_ms > 0).then(|| since + transfer(ahead, assumed))
     }
 
     fn count(&mut self, bytes: u64, ms: u64) {
