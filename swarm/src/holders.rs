@@ -57,6 +57,10 @@ impl Holders {
         self.0.values().filter(|holder| holder.known).count()
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub fn links(&self) -> impl Iterator<Item = Link> {
         self.0.keys().copied()
     }

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use dcdn_protocol::{ByteRange, ChunkIndex, Layout};
 
-use super::Download;
 use super::plan::origin_by;
+use super::{Download, narrow};
 use crate::network::Network;
 use crate::origin::{MAX_ORIGIN_REQUESTS, MAX_ORIGIN_RUN, MAX_URGENT_REQUESTS};
-use crate::slots::State;
+use crate::slots::{Slot, State};
 use crate::{Command, Timestamp};
 
 /// What must be asked of the origin within this time is asked together with what
@@ -22,6 +22,10 @@ const WORTHWHILE: u32 = MAX_ORIGIN_RUN / 2;
 
 /// A run this near to its reader, in chunks, is asked of the origin however short it is.
 const URGENT: u32 = 8;
+
+/// What is asked of the origin at once beside peers: what it delivers in this time.
+/// More would only stand in the way of what peers send.
+const BESIDE_PEERS: Duration = Duration::from_millis(2000);
 
 impl Download {
     /// Asks the origin for `chunks`, ascending, neighbours in one request.
@@ -51,12 +55,20 @@ impl Download {
             self.add_what_is_due_soon(&mut chunks, layout, now, network);
         }
         let last = self.slots.iter().last().map(|slot| slot.chunk.0);
-        for run in self.runs(&chunks) {
+        let is_short = self.policy.keeps_deadlines() && !self.holders.is_empty();
+        let longest = match is_short {
+            true => self.share(layout, network).min(MAX_ORIGIN_RUN),
+            false => MAX_ORIGIN_RUN,
+        };
+        for run in self.runs(&chunks, longest) {
             let first = ChunkIndex(run.start);
             let is_urgent = self.readers.distance(layout, first) < URGENT
                 || self.is_due(first, layout, now, network);
             let most = if is_urgent { MAX_URGENT_REQUESTS } else { MAX_ORIGIN_REQUESTS };
             if self.origin.in_flight() >= most {
+                return;
+            }
+            if is_short && self.exceeds_share(&run, layout, network) {
                 return;
             }
             // A reader that advances chunk by chunk must not make a request for each.
@@ -100,14 +112,28 @@ impl Download {
         }
     }
 
-    /// Ascending chunks as runs of neighbours, of at most [`MAX_ORIGIN_RUN`]. A chunk
-    /// whose beginning is there begins a run.
-    fn runs(&self, chunks: &[ChunkIndex]) -> Vec<Range<u32>> {
+    /// Chunks that the origin delivers within [`BESIDE_PEERS`], at least one.
+    fn share(&self, layout: Layout, network: &Network) -> u32 {
+        let ms = u64::try_from(BESIDE_PEERS.as_millis()).unwrap_or(0);
+        let bytes = network.origin.rate().saturating_mul(ms) / 1000;
+        narrow(bytes / u64::from(layout.chunk_size())).max(1)
+    }
+
+    /// Whether `run` is too much beside what has been asked of the origin already.
+    fn exceeds_share(&self, run: &Range<u32>, layout: Layout, network: &Network) -> bool {
+        let is_coming = |slot: &&Slot| matches!(slot.state, State::FromOrigin(_));
+        let coming = narrow(self.slots.iter().filter(is_coming).count() as u64);
+        coming > 0 && coming + (run.end - run.start) > self.share(layout, network)
+    }
+
+    /// Ascending chunks as runs of neighbours, of at most `longest`. A chunk whose
+    /// beginning is there begins a run.
+    fn runs(&self, chunks: &[ChunkIndex], longest: u32) -> Vec<Range<u32>> {
         let mut runs: Vec<Range<u32>> = Vec::new();
         for &chunk in chunks {
             let begins = self.slots.get(chunk).is_some_and(|slot| slot.kept.is_some());
             match runs.last_mut().filter(|run| run.end == chunk.0 && !begins) {
-                Some(run) if run.end - run.start < MAX_ORIGIN_RUN => run.end += 1,
+                Some(run) if run.end - run.start < longest => run.end += 1,
                 _ => runs.push(chunk.0..chunk.0 + 1),
             }
         }

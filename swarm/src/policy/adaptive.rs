@@ -52,6 +52,11 @@ impl Policy for Adaptive {
     }
 
     fn choose(&self, view: &View<'_>) -> Choice {
+        let overdue = view.origin_by <= view.now;
+        if overdue && view.peer_failed && !view.origin_ailing {
+            // One peer was late with it already.
+            return Choice::Origin;
+        }
         if let Some(best) = view.ready.iter().min_by_key(|it| (it.takes, it.link)) {
             // Whose guesses have been too hopeful lately allows twice the time.
             let takes = if view.wasteful { best.takes * 2 } else { best.takes };
@@ -64,7 +69,7 @@ impl Policy for Adaptive {
         if view.busy && (view.origin_ailing || !view.origin_helps) {
             return Choice::Wait(Some(view.now + LOOK_AGAIN));
         }
-        if view.in_head || view.origin_by <= view.now {
+        if view.in_head || overdue {
             return Choice::Origin;
         }
         if view.busy || view.resting {
