@@ -239,8 +239,8 @@ impl Download {
                 self.stale |= self.slots.any_missing();
             }
             Input::LinkProgress { link, chunk, received } => {
-                network.heard(link, now);
-                self.progress(link, chunk, received);
+                let more = self.progress(link, chunk, received);
+                network.progress(link, more, now);
             }
             Input::LinkFailed { link, chunk, reason } => {
                 self.refused(link, chunk, reason, now, network);
@@ -306,12 +306,15 @@ impl Download {
         }
     }
 
-    fn progress(&mut self, from: Link, chunk: ChunkIndex, bytes: u32) {
-        let Some(slot) = self.slots.get_mut(chunk) else { return };
-        if let State::FromPeer { link, received, .. } = &mut slot.state
-            && *link == from
-        {
-            *received = bytes.max(*received);
+    /// Notes how much of a chunk has come, and returns how much that is more.
+    fn progress(&mut self, from: Link, chunk: ChunkIndex, bytes: u32) -> u32 {
+        let Some(slot) = self.slots.get_mut(chunk) else { return 0 };
+        match &mut slot.state {
+            State::FromPeer { link, received, .. } if *link == from => {
+                let before = std::mem::replace(received, bytes.max(*received));
+                *received - before
+            }
+            _ => 0,
         }
     }
 
@@ -393,7 +396,11 @@ impl Download {
             State::FromPeer { link, .. } | State::Salvaging { link, .. } => {
                 network.answered(link, size);
                 if from == Some(link) {
-                    network.heard(link, now);
+                    let received = match before {
+                        State::FromPeer { received, .. } => received,
+                        _ => 0,
+                    };
+                    network.progress(link, size.saturating_sub(received), now);
                     network.delivered(link, size, now);
                 } else {
                     self.origin.passed(chunk);

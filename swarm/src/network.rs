@@ -192,12 +192,20 @@ impl Network {
         it.last_heard = now;
     }
 
+    /// `bytes` of a chunk have come over `link`.
+    pub(crate) fn progress(&mut self, link: Link, bytes: u32, now: Timestamp) {
+        self.heard(link, now);
+        let Some(it) = self.links.get_mut(&link) else { return };
+        if bytes > 0 {
+            it.rate.sample(bytes.into(), now - it.busy_since);
+            it.busy_since = now;
+        }
+    }
+
     /// A chunk of `bytes` has come whole over `link`.
     pub(crate) fn delivered(&mut self, link: Link, bytes: u32, now: Timestamp) {
         self.origin.beside(bytes);
         let Some(it) = self.links.get_mut(&link) else { return };
-        it.rate.sample(bytes.into(), now - it.busy_since);
-        it.busy_since = now;
         it.delivered += u64::from(bytes);
         if it.is_too_slow() {
             it.rest(now);
@@ -206,20 +214,13 @@ impl Network {
         }
     }
 
-    /// A chunk was taken back when `received` bytes of it had come since `since`.
-    pub(crate) fn fell_short(
-        &mut self,
-        link: Link,
-        received: u32,
-        since: Timestamp,
-        now: Timestamp,
-    ) {
-        if let Some(it) = self.links.get_mut(&link) {
-            it.rate.sample(received.into(), now - it.busy_since.max(since));
-            it.busy_since = now;
-            if it.is_too_slow() {
-                it.rest(now);
-            }
+    /// A chunk was taken back that had not come in time.
+    pub(crate) fn fell_short(&mut self, link: Link, since: Timestamp, now: Timestamp) {
+        let Some(it) = self.links.get_mut(&link) else { return };
+        it.rate.sample(0, now - it.busy_since.max(since));
+        it.busy_since = now;
+        if it.is_too_slow() {
+            it.rest(now);
         }
     }
 

@@ -88,7 +88,7 @@ impl Download {
             } else if now + takes <= deadline || takes <= network.origin_takes(missing) * 3 / 2 {
                 now + LOOK_AGAIN
             } else {
-                network.fell_short(link, received, since, now);
+                network.fell_short(link, since, now);
                 self.rescue(link, chunk, received, now, network);
                 now + SALVAGE_TIMEOUT
             };

@@ -138,7 +138,7 @@ impl Download {
                 State::Ready => self.commands.push_back(Command::Release { chunk }),
                 State::FromPeer { link, since, received } => {
                     network.answered(link, self.size_of(chunk));
-                    network.fell_short(link, received, since, now);
+                    network.fell_short(link, since, now);
                     self.wasted += u64::from(received);
                     self.commands.push_back(Command::CancelChunk { link, chunk });
                 }
