@@ -65,8 +65,14 @@ pub struct Download {
     reported_failure: bool,
     /// Something has happened that may change the plan.
     stale: bool,
+    /// And it was more than room for another request.
+    changed: bool,
     /// The readers have moved: other chunks may be wanted.
     moved: bool,
+    /// A request to the origin waits for more chunks to be worth it.
+    held_back: bool,
+    /// When the next of the chunks that wait must be looked at again.
+    look_again: Timestamp,
     /// When a request to a peer may be late, at the earliest.
     late_from: Timestamp,
     wake: Option<Timestamp>,
@@ -117,7 +123,10 @@ impl Download {
             useful: 0,
             reported_failure: false,
             stale: false,
+            changed: false,
             moved: false,
+            held_back: false,
+            look_again: NEVER,
             late_from: NEVER,
             wake: None,
             commands: VecDeque::new(),
@@ -164,7 +173,7 @@ impl Download {
 
     fn take_in(&mut self, input: Input, now: Timestamp, network: &mut Network) {
         // What only adds to what is known changes no plan by itself.
-        self.stale |= !matches!(
+        let adds = matches!(
             input,
             Input::LinkProgress { .. }
                 | Input::LinkHas { .. }
@@ -172,6 +181,11 @@ impl Download {
                 | Input::ReaderAdvanced { .. }
                 | Input::OriginAnswered { .. }
         );
+        // And these may have made room for more requests, but no chunk has to be
+        // looked at that was not waiting for room.
+        let makes_room = matches!(input, Input::Ready { .. } | Input::Tick);
+        self.stale |= !adds;
+        self.changed |= !adds && !makes_room;
         match input {
             Input::ReaderOpened { reader, range, goes_on } => {
                 let there = self.is_there(range.start);
@@ -200,7 +214,9 @@ impl Download {
             Input::ManifestUnavailable => self.manifest = Manifest::Unavailable,
             Input::Stored { chunks } => {
                 chunks.runs().for_each(|run| self.stored.insert_run(run));
-                self.stale |= self.slots.any_missing();
+                if self.slots.any_missing_of(&chunks) {
+                    (self.stale, self.changed) = (true, true);
+                }
             }
             Input::StoreMissing { chunk } => {
                 self.stored.remove(chunk);
@@ -362,6 +378,9 @@ impl Download {
     ) {
         let size = self.size_of(chunk);
         let Some(slot) = self.slots.get_mut(chunk) else {
+            if from.is_none() {
+                self.origin.passed(chunk);
+            }
             self.wasted += u64::from(size);
             self.commands.push_back(Command::Release { chunk });
             return;
@@ -377,6 +396,7 @@ impl Download {
                     network.heard(link, now);
                     network.delivered(link, size, now);
                 } else {
+                    self.origin.passed(chunk);
                     self.commands.push_back(Command::CancelChunk { link, chunk });
                 }
             }

@@ -75,6 +75,11 @@ impl Origin {
     /// It has delivered: earlier failures are forgiven.
     pub fn delivered(&mut self, chunk: ChunkIndex) {
         self.failures = 0;
+        self.passed(chunk);
+    }
+
+    /// It has sent `chunk`, wanted or not.
+    pub fn passed(&mut self, chunk: ChunkIndex) {
         self.front = self.front.max(chunk.0 + 1);
     }
 

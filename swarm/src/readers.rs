@@ -149,6 +149,11 @@ impl Readers {
         !self.open.is_empty()
     }
 
+    /// How many places are read at.
+    pub fn count(&self) -> usize {
+        self.all().count()
+    }
+
     /// Offset at which the first of the readers stands.
     pub fn first_position(&self) -> Option<u64> {
         self.open.values().map(|reader| reader.position).min()

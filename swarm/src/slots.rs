@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use dcdn_protocol::ChunkIndex;
+use dcdn_protocol::{ChunkIndex, ChunkSet};
 
 use crate::{Link, OriginRequest, Timestamp};
 
@@ -107,6 +107,10 @@ impl Slots {
 
     pub fn any_missing(&self) -> bool {
         self.0.iter().any(|slot| slot.state == State::Missing)
+    }
+
+    pub fn any_missing_of(&self, chunks: &ChunkSet) -> bool {
+        self.0.iter().any(|slot| slot.state == State::Missing && chunks.contains(slot.chunk))
     }
 }
 

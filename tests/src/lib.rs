@@ -9,10 +9,12 @@
 //! [`PATIENCE`], which is generous because machines differ. Tests share nothing, so they
 //! run side by side.
 
+pub mod capped;
 pub mod chromium;
 pub mod console;
 pub mod fault;
 pub mod media;
+pub mod proxy;
 pub mod server;
 pub mod site;
 pub mod visitor;
@@ -20,8 +22,9 @@ pub mod visitor;
 use std::time::Duration;
 
 pub use console::{Entry, Kind, Origin};
-pub use fault::{Fault, FaultProxy};
+pub use fault::Fault;
 pub use media::Media;
+pub use proxy::Proxy;
 pub use server::Server;
 pub use site::Site;
 pub use visitor::{Arrival, Engine, Visitor};

@@ -106,6 +106,16 @@ impl Server {
         ensure!(head.contains(" 200 "), "/metrics answered {head}");
         Ok(body.to_owned())
     }
+
+    /// One of those numbers, by its name.
+    ///
+    /// # Errors
+    /// As [`Server::metrics`], or if there is no such number.
+    pub async fn metric(&self, name: &str) -> Result<u64> {
+        let text = self.metrics().await?;
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.with_context(|| format!("no {name} in {text}"))?.parse().context(name.to_owned())
+    }
 }
 
 /// The server that `cargo xtask build` left beside the folder of this test's profile.

@@ -26,7 +26,8 @@ pub const PLAIN_PAGE: &str = "/plain.html";
 /// Path of the page with the script tag only.
 pub const EMPTY_PAGE: &str = "/empty.html";
 
-const SCRIPT: &str = r#"<script type="module" src="/dcdn/dcdn.js"></script>"#;
+/// The script tag.
+pub const SCRIPT: &str = r#"<script type="module" src="/dcdn/dcdn.js"></script>"#;
 
 const MEDIA: &str = r#"<img id="image" src="/media/image.jpg" alt="">
 <video id="video" src="/media/video.mp4" preload="auto" muted playsinline></video>"#;
@@ -67,6 +68,27 @@ impl Site {
              <link rel=\"icon\" href=\"data:,\">\n<body>\n{body}\n</body>\n"
         );
         Ok(fs::write(self.file(path), html)?)
+    }
+
+    /// Writes a file of random bytes, which no other file has.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn random(&self, path: &str, length: usize) -> Result<()> {
+        let mut bytes = vec![0; length];
+        rand::fill(&mut bytes[..]);
+        Ok(fs::write(self.file(path), bytes)?)
+    }
+
+    /// Writes a file that shows the same as [`IMAGE`] and is another content.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn image(&self, path: &str) -> Result<()> {
+        let mut bytes = fs::read(self.file(IMAGE))?;
+        // Nobody looks at what follows the end of a JPEG.
+        bytes.extend(path.as_bytes());
+        Ok(fs::write(self.file(path), bytes)?)
     }
 
     /// SHA-256 of a file, in hexadecimal.

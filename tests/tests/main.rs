@@ -12,7 +12,9 @@ mod missing;
 mod no_coordination;
 mod offline;
 mod plain_http;
+mod policies;
 mod second_visitor;
+mod slow_peer;
 mod stopped_worker;
 
 /// Options of every server here: browsers on this machine need no help to find each other.

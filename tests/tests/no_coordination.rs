@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use dcdn_tests::site::{EMPTY_PAGE, PAGE};
-use dcdn_tests::{Fault, FaultProxy, Media, Server, Site, Visitor};
+use dcdn_tests::{Fault, Media, Proxy, Server, Site, Visitor};
 
 use crate::SERVER;
 
@@ -25,7 +25,7 @@ async fn the_page_is_as_without_dcdn(fault: Fault) -> Result<()> {
     let site = Site::new()?;
     let server = Server::start(site.root(), SERVER).await?;
     let paths = &["/dcdn/manifest", "/dcdn/ws"];
-    let proxy = FaultProxy::start(server.address(), paths, fault).await?;
+    let proxy = Proxy::faulty(server.address(), paths, fault).await?;
     let visitor = Visitor::arrive().await?;
     let media = Media::over_plain_http(&visitor, &server, &site).await?;
 

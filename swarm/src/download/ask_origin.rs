@@ -21,7 +21,7 @@ const DUE_TOGETHER: Duration = Duration::from_millis(500);
 const WORTHWHILE: u32 = MAX_ORIGIN_RUN / 2;
 
 /// A run this near to its reader, in chunks, is asked of the origin however short it is.
-const URGENT: usize = 8;
+const URGENT: u32 = 8;
 
 impl Download {
     /// Asks the origin for `chunks`, ascending, neighbours in one request.
@@ -40,7 +40,7 @@ impl Download {
             return;
         }
         if let Some(pause) = self.origin.pause(now) {
-            self.wake_at(pause);
+            self.look_again = self.look_again.min(pause);
             return;
         }
         if self.origin.whole_only() {
@@ -50,11 +50,10 @@ impl Download {
         if self.policy.keeps_deadlines() {
             self.add_what_is_due_soon(&mut chunks, layout, now, network);
         }
-        let urgent = self.slots.iter().take(URGENT).last().map(|slot| slot.chunk);
         let last = self.slots.iter().last().map(|slot| slot.chunk.0);
         for run in self.runs(&chunks) {
             let first = ChunkIndex(run.start);
-            let is_urgent = urgent.is_some_and(|urgent| first <= urgent)
+            let is_urgent = self.readers.distance(layout, first) < URGENT
                 || self.is_due(first, layout, now, network);
             let most = if is_urgent { MAX_URGENT_REQUESTS } else { MAX_ORIGIN_REQUESTS };
             if self.origin.in_flight() >= most {
@@ -65,6 +64,8 @@ impl Download {
                 last.is_some_and(|last| last < run.end) && run.end < layout.chunk_count();
             if !may_grow || run.end - run.start >= WORTHWHILE || is_urgent {
                 self.ask_origin(run, layout, now);
+            } else {
+                self.held_back = true;
             }
         }
     }

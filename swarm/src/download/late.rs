@@ -46,6 +46,7 @@ impl Download {
             network.answered(link, self.layout.map_or(0, |layout| layout.size_of(chunk)));
             slot.state = State::Missing;
             slot.failed.push(link);
+            self.changed = true;
             if !slow.contains(&link) {
                 slow.push(link);
             }
@@ -130,6 +131,7 @@ impl Download {
         network.answered(link, size);
         slot.state = State::Missing;
         slot.failed.push(link);
+        self.changed = true;
         self.commands.push_back(Command::CancelChunk { link, chunk });
     }
 }

@@ -1,5 +1,6 @@
 //! What to do next: who is late, what is missing and from where it should come.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use dcdn_protocol::chunk::DEFAULT_CHUNK_SIZE;
@@ -42,12 +43,6 @@ const WASTE_ALLOWED: u64 = 512 * 1024;
 /// And one in so many of the bytes that were of use.
 const WASTE_SHARE: u64 = 20;
 
-/// A missing chunk that is about to be given out.
-struct Wanted {
-    chunk: ChunkIndex,
-    order: (Timestamp, u32),
-}
-
 impl Download {
     pub(super) fn plan(&mut self, now: Timestamp, network: &mut Network) {
         self.wake = None;
@@ -61,7 +56,10 @@ impl Download {
         };
         if std::mem::take(&mut self.moved) {
             let wanted = self.readers.wanted(layout);
+            let before = self.slots.len();
             let unwanted = self.slots.want(&wanted, now);
+            let added = self.slots.len() + unwanted.len() > before;
+            self.changed |= added || std::mem::take(&mut self.held_back);
             self.let_go(unwanted, now, network);
         }
         if self.late_from <= now {
@@ -168,19 +166,26 @@ impl Download {
     }
 
     fn fetch(&mut self, layout: Layout, now: Timestamp, network: &mut Network) {
-        let mut missing = self.missing(layout, now, network);
-        match self.policy.order() {
-            Order::Random => {
-                for last in (1..missing.len()).rev() {
-                    // The modulo's bias does not matter for so few.
-                    missing.swap(last, self.rng.next_u32() as usize % (last + 1));
-                }
-            }
-            Order::Nearest | Order::Due => missing.sort_unstable_by_key(|it| (it.order, it.chunk)),
+        // Without a change, only those are looked at for whom there is room now.
+        let mut room = self.any_room(now, network);
+        let none_to_wait_for = !room && !self.any_usable(now, network);
+        let changed = std::mem::take(&mut self.changed);
+        let all = changed || self.look_again <= now || none_to_wait_for;
+        if all {
+            self.look_again = NEVER;
         }
+        let (mut first, mut rest) = match all || room {
+            true => self.missing(layout, now, network),
+            false => Default::default(),
+        };
         let peers_until = self.peers_until(now);
         let mut from_origin: Vec<ChunkIndex> = Vec::new();
-        for Wanted { chunk, .. } in missing {
+        while all || room {
+            if first.is_empty() {
+                first = std::mem::take(&mut rest);
+                self.sort_by_rarity(&mut first);
+            }
+            let Some(chunk) = first.pop_front() else { break };
             match self.choose(chunk, layout, peers_until, now, network) {
                 Choice::Origin => from_origin.push(chunk),
                 Choice::Peer(link) => {
@@ -191,11 +196,10 @@ impl Download {
                         slot.state = State::FromPeer { link, since: now, received: 0 };
                         slot.kept = None;
                     }
+                    room = self.any_room(now, network);
                 }
                 Choice::Wait(until) => {
-                    if let Some(until) = until {
-                        self.wake_at(until);
-                    }
+                    self.look_again = until.map_or(self.look_again, |at| self.look_again.min(at));
                 }
             }
         }
@@ -203,12 +207,31 @@ impl Download {
             from_origin.sort_unstable();
             self.fetch_from_origin(from_origin, layout, now, network);
         }
+        if self.look_again != NEVER {
+            self.wake_at(self.look_again);
+        }
     }
 
-    /// What has to be asked for. What the store holds is asked of it right away.
-    fn missing(&mut self, layout: Layout, now: Timestamp, network: &Network) -> Vec<Wanted> {
-        let by_deadline = self.policy.order() == Order::Due;
-        let mut missing = Vec::new();
+    /// Whether any peer can take one more request.
+    fn any_room(&self, now: Timestamp, network: &Network) -> bool {
+        let size = self.layout.map_or(DEFAULT_CHUNK_SIZE, Layout::chunk_size);
+        self.holders.links().any(|link| network.usable(link, now) && network.has_room(link, size))
+    }
+
+    fn any_usable(&self, now: Timestamp, network: &Network) -> bool {
+        self.holders.links().any(|link| network.usable(link, now))
+    }
+
+    /// What has to be asked for, in the policy's order, and behind that what is not
+    /// due soon. What the store holds is asked of it right away.
+    fn missing(
+        &mut self,
+        layout: Layout,
+        now: Timestamp,
+        network: &Network,
+    ) -> (VecDeque<ChunkIndex>, VecDeque<ChunkIndex>) {
+        let order = self.policy.order();
+        let (mut first, mut rest) = (VecDeque::new(), VecDeque::new());
         for slot in self.slots.iter_mut().filter(|slot| slot.state == State::Missing) {
             let chunk = slot.chunk;
             if self.stored.contains(chunk) {
@@ -216,19 +239,31 @@ impl Download {
                 self.commands.push_back(Command::ReadStore { chunk });
                 continue;
             }
-            let order = if by_deadline {
-                let bytes = layout.range_of(chunk);
-                let deadline = self.readers.deadline(bytes, &network.origin, self.slack);
-                match deadline <= now + IN_ORDER {
-                    true => (deadline, 0),
-                    false => (NEVER, count(self.holders.of(chunk))),
-                }
-            } else {
-                (Timestamp(0), self.readers.distance(layout, chunk))
-            };
-            missing.push(Wanted { chunk, order });
+            let bytes = layout.range_of(chunk);
+            let soon = order != Order::Due
+                || self.readers.deadline(bytes, &network.origin, self.slack) <= now + IN_ORDER;
+            if soon { first.push_back(chunk) } else { rest.push_back(chunk) }
         }
-        missing
+        match order {
+            Order::Random => {
+                for last in (1..first.len()).rev() {
+                    // The modulo's bias does not matter for so few.
+                    first.swap(last, self.rng.next_u32() as usize % (last + 1));
+                }
+            }
+            Order::Nearest | Order::Due if self.readers.count() > 1 => {
+                let distance = |chunk: &ChunkIndex| self.readers.distance(layout, *chunk);
+                first.make_contiguous().sort_by_cached_key(distance);
+            }
+            Order::Nearest | Order::Due => {}
+        }
+        (first, rest)
+    }
+
+    /// What the fewest peers hold comes first.
+    fn sort_by_rarity(&self, chunks: &mut VecDeque<ChunkIndex>) {
+        let held = |chunk: &ChunkIndex| self.holders.of(*chunk).count();
+        chunks.make_contiguous().sort_by_cached_key(held);
     }
 
     fn choose(
@@ -287,7 +322,7 @@ impl Download {
             dice: self.rng.next_u32(),
         });
         if let (Choice::Wait(_), Some(at)) = (choice, back_at) {
-            self.wake_at(at);
+            self.look_again = self.look_again.min(at);
         }
         choice
     }
@@ -355,8 +390,4 @@ impl Download {
 pub(super) fn origin_by(deadline: Timestamp, bytes: u32, network: &Network) -> Timestamp {
     let lead = (network.origin_takes(bytes) + ORIGIN_MARGIN).as_millis();
     Timestamp(deadline.0.saturating_sub(u64::try_from(lead).unwrap_or(u64::MAX)))
-}
-
-fn count(items: impl Iterator) -> u32 {
-    u32::try_from(items.count()).unwrap_or(u32::MAX)
 }

@@ -148,12 +148,14 @@ proptest! {
         scenario.policy = PolicyName::Adaptive;
         (scenario.slack_ms, scenario.slack_percent) = (0, 0);
         (scenario.origin_failures, scenario.origin_knows_ranges) = (0, true);
-        (scenario.reader_ms, scenario.length) = (1, length);
+        // A player's bytes may come when they are played.
+        (scenario.reader_ms, scenario.players, scenario.length) = (1, false, length);
         scenario.readers = vec![(0, 0, length - 1)];
         let world = play(&scenario);
         let chunks = u64::from(world.layout.chunk_count());
         let plain = 1000 + scenario.origin_ms * (chunks + 1);
-        let message = scenario.origin_ms;
+        // On a line as short as that of some worlds, a message is all but free.
+        let message = scenario.origin_ms.max(20);
         prop_assert!(world.finished.0 <= plain + message + 3, "{} > {plain}", world.finished.0);
     }
 
