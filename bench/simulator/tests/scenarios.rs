@@ -16,8 +16,8 @@ fn json(name: Name, options: &Options, threads: usize) -> String {
 fn few(seed: u64) -> Options {
     Options {
         seed,
-        viewers: Some(12),
-        minutes: Some(0.4),
+        viewers: Some(8),
+        minutes: Some(0.25),
         policies: PolicyName::ALL.to_vec(),
         ..Options::default()
     }
@@ -80,11 +80,11 @@ fn those_who_watch_to_the_end_see_it_whatever_the_policy() {
 
 #[test]
 fn liars_are_found_out() {
-    let options = Options { viewers: Some(60), ..few(2) };
+    let options = Options { viewers: Some(40), ..few(2) };
     let report = run(Name::Poison, &options, 1);
     let adaptive = report.configurations.last().expect("adaptive comes last");
     assert!(adaptive.wrong_hashes > 0);
-    assert_eq!(adaptive.finished, 60);
+    assert_eq!(adaptive.finished, 40);
 }
 
 #[test]
