@@ -59,7 +59,7 @@ const BUDGET_TIME: Duration = Duration::from_millis(1000);
 
 /// What an unknown link is taken to deliver, in bytes per second. Low enough that
 /// nothing urgent hangs on a guess.
-const UNKNOWN_RATE: u64 = 400_000;
+const UNKNOWN_RATE: u64 = 200_000;
 
 /// What an unknown link is taken to need for an answer.
 const UNKNOWN_ROUND_TRIP: Duration = Duration::from_millis(150);

@@ -68,7 +68,8 @@ pub struct View<'a> {
     pub origin_by: Timestamp,
     /// How long the origin will probably take to deliver it.
     pub origin_takes: Duration,
-    /// Whether asking the origin would bring more bytes than come in now.
+    /// Whether asking the origin would bring more bytes than come in now, or those
+    /// that a reader waits for.
     pub origin_helps: bool,
     /// Our place among those that want the chunk and lack it.
     pub rank: Rank,

@@ -1,9 +1,9 @@
 //! Crowds of visitors in virtual time around the real scheduler.
 //!
 //! A discrete-event simulation: [`scenario`]s say who comes when and for what
-//! ([`world`]), [`network`] what lies between them, and each [`viewer`] drives the
+//! (`world`), `network` what lies between them, and each `viewer` drives the
 //! very same `swarm` code as a browser does. The coordination server's registry is
-//! the real one too ([`coord`]).
+//! the real one too (`coord`).
 //!
 //! ```text
 //!  scenario ─► World ─► run: shards on threads ─► outcomes, totals ─► report

@@ -188,18 +188,20 @@ pub struct Pair {
 }
 
 impl NetworkModel {
+    /// Which of [`NetworkModel::lines`] a viewer has.
+    pub fn line_class(&self, seed: u64, viewer: EntityId) -> usize {
+        let mut draw = dice::unit(seed, Purpose::LineClass, viewer.0.into(), 0) * 100.0;
+        let class = self.lines.iter().position(|line| {
+            draw -= line.percent;
+            draw < 0.0
+        });
+        class.unwrap_or(self.lines.len() - 1)
+    }
+
     /// The line of a viewer.
     pub fn line(&self, seed: u64, viewer: EntityId) -> Line {
         let id = viewer.0.into();
-        let mut draw = dice::unit(seed, Purpose::LineClass, id, 0) * 100.0;
-        let mut class = self.lines[self.lines.len() - 1];
-        for candidate in &self.lines {
-            class = *candidate;
-            draw -= candidate.percent;
-            if draw < 0.0 {
-                break;
-            }
-        }
+        let class = self.lines[self.line_class(seed, viewer)];
         // Lines of one class differ somewhat.
         let jitter = 0.9 + 0.4 * dice::unit(seed, Purpose::LineJitter, id, 0);
         let bytes_per_ms = |kbit: u32| narrow(whole(f64::from(kbit) / 8.0 * jitter)).max(1);

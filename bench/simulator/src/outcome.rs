@@ -40,6 +40,8 @@ pub struct Outcome {
     pub links: u32,
     /// Chunks that became whole.
     pub chunks: u32,
+    /// Which of the network's lines it has.
+    pub line_class: usize,
     /// Only there to be found by others.
     pub seed: bool,
 }

@@ -15,7 +15,7 @@ use crate::run::{self, Engine, Mode};
 use crate::scenario::{self, Name, Options};
 use crate::world::{Plan, World};
 
-pub use summary::{Fairness, Lateness, PerViewer, Spread, Summary};
+pub use summary::{Fairness, Lateness, OfLine, PerViewer, Spread, Summary};
 
 /// Name of the control.
 pub const PLAIN: &str = "plain HTTP";
@@ -96,7 +96,9 @@ impl Report {
     fn new(name: Name, options: &Options, world: &World, measured: &[Measured]) -> Self {
         let plain = &measured[0].result;
         let content_bytes = wanted_bytes(world);
-        let summary = |it: &Measured| Summary::new(it.name, &it.result, plain, content_bytes);
+        let lines = &world.net.lines;
+        let summary =
+            |it: &Measured| Summary::new(it.name, &it.result, plain, content_bytes, lines);
         let viewers = plain.outcomes.iter().filter(|outcome| !outcome.seed).count();
         Self {
             scenario: name.as_str(),

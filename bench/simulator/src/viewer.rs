@@ -135,7 +135,12 @@ impl Viewer {
             line,
             character,
             app: App::new(visit.plan, world, visit.arrive),
-            outcome: Outcome { arrived: visit.arrive, seed: is_seed, ..Outcome::default() },
+            outcome: Outcome {
+                arrived: visit.arrive,
+                seed: is_seed,
+                line_class: net.line_class(seed, id),
+                ..Outcome::default()
+            },
             network: Network::new(),
             sessions: Vec::new(),
             store: Vec::new(),

@@ -85,7 +85,10 @@ impl Download {
             let rescue_at = origin_by(deadline, missing, network);
             let again = if rescue_at > now {
                 rescue_at
-            } else if now + takes <= deadline || takes <= network.origin_takes(missing) * 3 / 2 {
+            } else if now + takes <= deadline
+                || takes <= network.origin_takes(missing) * 3 / 2
+                || !self.origin_helps(chunk, layout, now, network)
+            {
                 now + LOOK_AGAIN
             } else {
                 network.fell_short(link, since, now);

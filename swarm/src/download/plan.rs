@@ -317,7 +317,7 @@ impl Download {
             origin_by: origin_by(deadline, missing, network),
             origin_takes: network.origin_takes(missing),
             rank,
-            origin_helps: !network.is_as_fast_as_origin(now),
+            origin_helps: self.origin_helps(chunk, layout, now, network),
             wasteful: self.wasted > WASTE_ALLOWED + self.useful / WASTE_SHARE,
             dice: self.rng.next_u32(),
         });
@@ -325,6 +325,18 @@ impl Download {
             self.look_again = self.look_again.min(at);
         }
         choice
+    }
+
+    /// Whether asking the origin for `chunk` as well would help: not if bytes come in
+    /// as fast as it would bring them, but for those that a reader waits for.
+    pub(super) fn origin_helps(
+        &self,
+        chunk: ChunkIndex,
+        layout: Layout,
+        now: Timestamp,
+        network: &Network,
+    ) -> bool {
+        !network.is_as_fast_as_origin(now) || self.readers.distance(layout, chunk) == 0
     }
 
     /// Until when it is worth waiting for peers that have not said yet what they hold.

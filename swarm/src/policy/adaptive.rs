@@ -53,7 +53,7 @@ impl Policy for Adaptive {
 
     fn choose(&self, view: &View<'_>) -> Choice {
         let overdue = view.origin_by <= view.now;
-        if overdue && view.peer_failed && !view.origin_ailing {
+        if overdue && view.peer_failed && view.origin_helps && !view.origin_ailing {
             // One peer was late with it already.
             return Choice::Origin;
         }
@@ -61,7 +61,7 @@ impl Policy for Adaptive {
             // Whose guesses have been too hopeful lately allows twice the time.
             let takes = if view.wasteful { best.takes * 2 } else { best.takes };
             let in_time = view.now + takes <= view.deadline;
-            if in_time || takes <= view.origin_takes || view.origin_ailing {
+            if in_time || takes <= view.origin_takes || view.origin_ailing || !view.origin_helps {
                 return Choice::Peer(best.link);
             }
             return Choice::Origin;

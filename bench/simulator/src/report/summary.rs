@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::network::LineClass;
 use crate::num::{percent, ratio};
 use crate::outcome::Outcome;
 use crate::run::Result;
@@ -57,6 +58,8 @@ pub struct Summary {
     pub finished: u64,
     /// Readers that ended in an error.
     pub failures: u64,
+    /// The viewers by the kind of line that they have.
+    pub lines: Vec<OfLine>,
     /// What must not happen and did.
     pub violations: Vec<String>,
 }
@@ -130,12 +133,46 @@ pub struct PerViewer {
     pub chunks: f64,
 }
 
+/// Viewers with one kind of line.
+#[derive(Clone, Debug, Serialize)]
+pub struct OfLine {
+    /// What it is, down and up in Mbit/s.
+    pub line: String,
+    /// How many have it.
+    pub viewers: u64,
+    /// Bytes that they were given from peers, in percent of all they were given.
+    pub offload_percent: f64,
+    /// Bytes that they uploaded for each byte they were given.
+    pub upload_ratio: f64,
+    /// Percentage of them whose playback stood still at all.
+    pub stalled_percent: f64,
+    /// Milliseconds that playback stood still, on average.
+    pub stalled_ms: f64,
+}
+
+impl OfLine {
+    fn new(line: LineClass, viewers: &[&&Outcome]) -> Self {
+        let sum = |of: fn(&Outcome) -> u64| viewers.iter().map(|it| of(it)).sum::<u64>();
+        let count = viewers.len() as u64;
+        let mbit = |kbit: u32| f64::from(kbit) / 1000.0;
+        Self {
+            line: format!("{} / {}", mbit(line.down_kbit), mbit(line.up_kbit)),
+            viewers: count,
+            offload_percent: round(percent(sum(|it| it.from_peers), sum(|it| it.delivered))),
+            upload_ratio: round(ratio(sum(|it| it.uploaded), sum(|it| it.delivered))),
+            stalled_percent: round(percent(sum(|it| (it.stalls > 0).into()), count)),
+            stalled_ms: round(ratio(sum(|it| it.stalled_ms.into()), count)),
+        }
+    }
+}
+
 impl Summary {
     pub(super) fn new(
         configuration: &'static str,
         result: &Result,
         plain: &Result,
         content_bytes: u64,
+        lines: &[LineClass],
     ) -> Self {
         let totals = &result.totals;
         let viewers: Vec<&Outcome> = result.outcomes.iter().filter(|it| !it.seed).collect();
@@ -145,6 +182,10 @@ impl Summary {
         };
         let chunks = sum(|it| it.chunks.into());
         let (handles, commands) = (sum(|it| it.handles.into()), sum(|it| it.commands.into()));
+        let of_class = |(class, line): (usize, &LineClass)| {
+            let have: Vec<_> = viewers.iter().filter(|it| it.line_class == class).collect();
+            OfLine::new(*line, &have)
+        };
         let mut violations = totals.violations.clone();
         violations.truncate(MAX_VIOLATIONS);
         Self {
@@ -170,6 +211,7 @@ impl Summary {
             commands_per_chunk: round(ratio(commands, chunks)),
             finished: sum(|it| it.last_byte.is_some().into()),
             failures: sum(|it| it.failures.into()),
+            lines: lines.iter().enumerate().map(of_class).collect(),
             violations,
         }
     }

@@ -23,8 +23,37 @@ pub(super) fn of(report: &Report) -> String {
             let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
         }
     }
+    text += &by_line(report);
     for (configuration, violation) in report.violations() {
         let _ = writeln!(text, "\n**Violation** ({configuration}): {violation}");
+    }
+    text
+}
+
+/// How those fare whose line is slow, and those whose line is fast. One or two
+/// viewers say nothing of their kind.
+fn by_line(report: &Report) -> String {
+    let mut text = "\n| line, Mbit/s down / up | configuration | viewers | offload | uploaded \
+                    for each byte | stalled | stalled ms each |\n|---|---|---|---|---|---|---|\n"
+        .to_owned();
+    if report.viewers < 20 {
+        return String::new();
+    }
+    for class in 0..report.configurations.first().map_or(0, |it| it.lines.len()) {
+        for it in &report.configurations {
+            let line = &it.lines[class];
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} | {:.1} % | {:.2} | {:.1} % | {:.0} |",
+                line.line,
+                it.configuration,
+                line.viewers,
+                line.offload_percent,
+                line.upload_ratio,
+                line.stalled_percent,
+                line.stalled_ms,
+            );
+        }
     }
     text
 }
