@@ -15,6 +15,7 @@ pub mod console;
 pub mod fault;
 pub mod media;
 pub mod proxy;
+pub mod rangeless;
 pub mod server;
 pub mod site;
 pub mod visitor;

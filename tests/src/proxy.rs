@@ -1,5 +1,6 @@
 //! Proxies before the server: what they have in common. What each does to the requests
-//! that pass is in a file of its own: [`crate::fault`], [`crate::capped`].
+//! that pass is in a file of its own: [`crate::capped`], [`crate::fault`] and
+//! [`crate::rangeless`].
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,6 +20,11 @@ pub struct Proxy {
 }
 
 impl Proxy {
+    /// `host:port` that it listens on.
+    pub fn address(&self) -> String {
+        self.address.to_string()
+    }
+
     /// The URL of a path that starts with a slash.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)

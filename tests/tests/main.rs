@@ -10,6 +10,7 @@ mod lost_peer;
 mod lying_peer;
 mod missing;
 mod no_coordination;
+mod no_ranges;
 mod offline;
 mod plain_http;
 mod policies;
