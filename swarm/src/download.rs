@@ -67,6 +67,8 @@ pub struct Download {
     stale: bool,
     /// And it was more than room for another request.
     changed: bool,
+    /// Chunks are wanted that were not before.
+    grown: bool,
     /// The readers have moved: other chunks may be wanted.
     moved: bool,
     /// A request to the origin waits for more chunks to be worth it.
@@ -124,6 +126,7 @@ impl Download {
             reported_failure: false,
             stale: false,
             changed: false,
+            grown: false,
             moved: false,
             held_back: false,
             look_again: NEVER,
@@ -251,6 +254,7 @@ impl Download {
                     && matches!(slot.state, State::FromOrigin(_))
                 {
                     slot.state = State::Missing;
+                    self.origin.passed(chunk);
                 }
                 network.ban(link);
                 self.commands.push_back(Command::Ban { link });

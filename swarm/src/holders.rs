@@ -70,6 +70,11 @@ impl Holders {
         self.0.iter().filter(move |(_, it)| it.chunks.contains(chunk)).map(|(link, _)| *link)
     }
 
+    /// Whether one of `links` holds `chunk`.
+    pub fn any_of(&self, links: &[Link], chunk: ChunkIndex) -> bool {
+        links.iter().any(|link| self.0.get(link).is_some_and(|it| it.chunks.contains(chunk)))
+    }
+
     /// Election by rendezvous hashing: of all that want `chunk` next and lack it, we
     /// and our peers, how many come before us. Every member ranks itself by the same
     /// hashes, so that two neighbours never both come first. Peers that are more

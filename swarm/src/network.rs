@@ -93,6 +93,19 @@ struct Conduct {
     banned: bool,
 }
 
+/// Whether a peer can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It will probably have delivered after this time.
+    Ready { takes: Duration },
+    /// It, or the visitor's line, has enough to do.
+    Busy,
+    /// It is left alone for a while.
+    Resting { until: Timestamp },
+    /// It has lied.
+    Banned,
+}
+
 impl Network {
     /// No connections, and an origin of which nothing is known.
     pub fn new() -> Self {
@@ -116,36 +129,38 @@ impl Network {
         }
     }
 
-    /// Whether the peer may be asked at all.
-    pub(crate) fn usable(&self, link: Link, now: Timestamp) -> bool {
-        self.links.get(&link).is_none_or(|it| !it.banned && it.rests_until <= now)
-    }
-
-    /// When a peer that is left alone may be asked again.
-    pub(crate) fn rests_until(&self, link: Link, now: Timestamp) -> Option<Timestamp> {
-        let it = self.links.get(&link).filter(|it| !it.banned)?;
-        (it.rests_until > now).then_some(it.rests_until)
-    }
-
-    /// Whether `bytes` more fit into the connection's window and into what the
+    /// Whether what has been asked of all peers, and `bytes` more, is more than the
     /// visitor's line takes. One request always fits, whatever its size.
-    pub(crate) fn has_room(&self, link: Link, bytes: u32) -> bool {
-        if self.outstanding > 0 && self.outstanding + u64::from(bytes) > self.budget() {
-            return false;
-        }
-        self.links.get(&link).is_none_or(|it| {
-            it.outstanding == 0 || it.outstanding.saturating_add(bytes) <= it.window()
-        })
+    pub(crate) fn line_is_full(&self, bytes: u32) -> bool {
+        self.outstanding > 0 && self.outstanding + u64::from(bytes) > self.budget()
     }
 
-    /// How long a chunk of `bytes` will probably take if it is asked for now.
-    pub(crate) fn estimate(&self, link: Link, bytes: u32) -> Duration {
-        let (round_trip, outstanding, rate) = match self.links.get(&link) {
-            Some(it) => (it.round_trip(), it.outstanding, it.rate.get()),
-            None => (UNKNOWN_ROUND_TRIP, 0, None),
+    /// Whether a peer can be asked for a chunk of `bytes` now, if the line
+    /// [is full](Self::line_is_full) or not. One request always fits into a
+    /// connection's window.
+    pub(crate) fn standing(
+        &self,
+        link: Link,
+        bytes: u32,
+        line_is_full: bool,
+        now: Timestamp,
+    ) -> Standing {
+        let Some(it) = self.links.get(&link) else {
+            let takes = UNKNOWN_ROUND_TRIP + transfer(bytes.into(), UNKNOWN_RATE);
+            return if line_is_full { Standing::Busy } else { Standing::Ready { takes } };
         };
-        round_trip
-            + transfer(outstanding.saturating_add(bytes).into(), rate.unwrap_or(UNKNOWN_RATE))
+        if it.banned {
+            return Standing::Banned;
+        }
+        if it.rests_until > now {
+            return Standing::Resting { until: it.rests_until };
+        }
+        let asked = it.outstanding.saturating_add(bytes);
+        if line_is_full || (it.outstanding > 0 && asked > it.window()) {
+            return Standing::Busy;
+        }
+        let rate = it.rate.get().unwrap_or(UNKNOWN_RATE);
+        Standing::Ready { takes: it.round_trip() + transfer(asked.into(), rate) }
     }
 
     /// How long the rest of a request will probably take, with `ahead` bytes of

@@ -164,7 +164,10 @@ impl Download {
         let mut behind = false;
         for &chunk in chunks {
             match (self.origin.will_bring(chunk), self.slots.get_mut(chunk)) {
-                (Some(request), Some(slot)) => slot.state = State::FromOrigin(request),
+                (Some(request), Some(slot)) => {
+                    slot.state = State::FromOrigin(request);
+                    slot.kept = None;
+                }
                 _ => behind = true,
             }
         }
@@ -178,6 +181,7 @@ impl Download {
         let request = self.origin.start(now);
         for slot in self.slots.iter_mut().filter(|slot| slot.state == State::Missing) {
             slot.state = State::FromOrigin(request);
+            slot.kept = None;
         }
         let range = ByteRange::new(0, layout.length());
         self.commands.push_back(Command::FetchOrigin { request, range });

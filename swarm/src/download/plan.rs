@@ -8,12 +8,12 @@ use dcdn_protocol::{ByteRange, ChunkIndex, Layout};
 use rand_core::Rng;
 
 use super::{Download, Expecting, FindPeers, Manifest, NEVER, narrow};
-use crate::network::Network;
+use crate::network::{Network, Standing};
 use crate::origin::MAX_ORIGIN_RUN;
 use crate::policy::{Candidate, Choice, Order, Rank, View};
 use crate::readers::READ_AHEAD;
 use crate::slots::{Slot, State};
-use crate::{Command, OriginRequest, Timestamp};
+use crate::{Command, Link, OriginRequest, Timestamp};
 
 /// How long the first reader waits for the manifest and for anybody who looks for
 /// peers. Longer than either takes on a working site, and all that it costs where
@@ -37,6 +37,9 @@ const PEERS_AT_WORK: usize = 4;
 /// further one.
 const FIND_PEERS_PAUSE: Duration = Duration::from_secs(5);
 
+/// No chunk that is missing waits for longer than this to be looked at.
+const LOOK_AT_ALL: Duration = Duration::from_millis(1000);
+
 /// Bytes that may be thrown away before guesses about peers get cautious.
 const WASTE_ALLOWED: u64 = 512 * 1024;
 
@@ -58,8 +61,8 @@ impl Download {
             let wanted = self.readers.wanted(layout);
             let before = self.slots.len();
             let unwanted = self.slots.want(&wanted, now);
-            let added = self.slots.len() + unwanted.len() > before;
-            self.changed |= added || std::mem::take(&mut self.held_back);
+            self.grown |= self.slots.len() + unwanted.len() > before;
+            self.changed |= std::mem::take(&mut self.held_back);
             self.let_go(unwanted, now, network);
         }
         if self.late_from <= now {
@@ -162,25 +165,34 @@ impl Download {
 
     pub(super) fn cancel_origin(&mut self, request: OriginRequest, network: &mut Network) {
         self.origin.end(request, &mut network.origin);
+        // There is room for another.
+        self.changed = true;
         self.commands.push_back(Command::CancelOrigin { request });
     }
 
     fn fetch(&mut self, layout: Layout, now: Timestamp, network: &mut Network) {
-        // Without a change, only those are looked at for whom there is room now.
-        let mut room = self.any_room(now, network);
-        let none_to_wait_for = !room && !self.any_usable(now, network);
-        let changed = std::mem::take(&mut self.changed);
-        let all = changed || self.look_again <= now || none_to_wait_for;
+        if !self.slots.any_missing() {
+            (self.changed, self.grown, self.look_again) = (false, false, NEVER);
+            return;
+        }
+        // Without a change, only those are looked at that are new or for whom there is
+        // room now.
+        let mut able = self.able(layout, now, network);
+        let all = std::mem::take(&mut self.changed)
+            || self.look_again <= now
+            || (able.is_empty() && !self.any_busy(layout, now, network));
         if all {
             self.look_again = NEVER;
         }
-        let (mut first, mut rest) = match all || room {
-            true => self.missing(layout, now, network),
-            false => Default::default(),
-        };
+        if !all && able.is_empty() && !std::mem::take(&mut self.grown) {
+            self.wake_at_look_again();
+            return;
+        }
+        self.grown = false;
+        let (mut first, mut rest) = self.missing(all, &able, layout, now, network);
         let peers_until = self.peers_until(now);
         let mut from_origin: Vec<ChunkIndex> = Vec::new();
-        while all || room {
+        loop {
             if first.is_empty() {
                 first = std::mem::take(&mut rest);
                 self.sort_by_rarity(&mut first);
@@ -196,7 +208,12 @@ impl Download {
                         slot.state = State::FromPeer { link, since: now, received: 0 };
                         slot.kept = None;
                     }
-                    room = self.any_room(now, network);
+                    able = self.able(layout, now, network);
+                    if !all && able.is_empty() {
+                        let is_new = |it: &ChunkIndex| self.is_new(*it, now);
+                        first.retain(is_new);
+                        rest.retain(is_new);
+                    }
                 }
                 Choice::Wait(until) => {
                     self.look_again = until.map_or(self.look_again, |at| self.look_again.min(at));
@@ -207,30 +224,54 @@ impl Download {
             from_origin.sort_unstable();
             self.fetch_from_origin(from_origin, layout, now, network);
         }
+        if self.slots.any_missing() {
+            self.look_again = self.look_again.min(now + LOOK_AT_ALL);
+        }
+        self.wake_at_look_again();
+    }
+
+    fn wake_at_look_again(&mut self) {
         if self.look_again != NEVER {
             self.wake_at(self.look_again);
         }
     }
 
-    /// Whether any peer can take one more request.
-    fn any_room(&self, now: Timestamp, network: &Network) -> bool {
-        let size = self.layout.map_or(DEFAULT_CHUNK_SIZE, Layout::chunk_size);
-        self.holders.links().any(|link| network.usable(link, now) && network.has_room(link, size))
+    /// Peers that can take one more request.
+    fn able(&self, layout: Layout, now: Timestamp, network: &Network) -> Vec<Link> {
+        let size = layout.chunk_size();
+        if network.line_is_full(size) {
+            return Vec::new();
+        }
+        let is_ready = |link: &Link| {
+            matches!(network.standing(*link, size, false, now), Standing::Ready { .. })
+        };
+        self.holders.links().filter(is_ready).collect()
     }
 
-    fn any_usable(&self, now: Timestamp, network: &Network) -> bool {
-        self.holders.links().any(|link| network.usable(link, now))
+    fn any_busy(&self, layout: Layout, now: Timestamp, network: &Network) -> bool {
+        let size = layout.chunk_size();
+        let full = network.line_is_full(size);
+        let mut links = self.holders.links();
+        links.any(|link| network.standing(link, size, full, now) == Standing::Busy)
+    }
+
+    fn is_new(&self, chunk: ChunkIndex, now: Timestamp) -> bool {
+        self.slots.get(chunk).is_some_and(|slot| slot.since == now)
     }
 
     /// What has to be asked for, in the policy's order, and behind that what is not
-    /// due soon. What the store holds is asked of it right away.
+    /// due soon; unless `all` is wanted, what is new and what those who are `able`
+    /// hold. What the store holds is asked of it right away.
     fn missing(
         &mut self,
+        all: bool,
+        able: &[Link],
         layout: Layout,
         now: Timestamp,
         network: &Network,
     ) -> (VecDeque<ChunkIndex>, VecDeque<ChunkIndex>) {
         let order = self.policy.order();
+        let one_reader = self.readers.count() < 2;
         let (mut first, mut rest) = (VecDeque::new(), VecDeque::new());
         for slot in self.slots.iter_mut().filter(|slot| slot.state == State::Missing) {
             let chunk = slot.chunk;
@@ -239,10 +280,20 @@ impl Download {
                 self.commands.push_back(Command::ReadStore { chunk });
                 continue;
             }
-            let bytes = layout.range_of(chunk);
-            let soon = order != Order::Due
-                || self.readers.deadline(bytes, &network.origin, self.slack) <= now + IN_ORDER;
-            if soon { first.push_back(chunk) } else { rest.push_back(chunk) }
+            if !all && slot.since != now && !self.holders.any_of(able, chunk) {
+                continue;
+            }
+            let is_soon = || {
+                let bytes = layout.range_of(chunk);
+                self.readers.deadline(bytes, &network.origin, self.slack) <= now + IN_ORDER
+            };
+            // One reader's chunks are due one after another.
+            let behind = one_reader && !rest.is_empty();
+            if order != Order::Due || (!behind && is_soon()) {
+                first.push_back(chunk);
+            } else {
+                rest.push_back(chunk);
+            }
         }
         match order {
             Order::Random => {
@@ -251,7 +302,7 @@ impl Download {
                     first.swap(last, self.rng.next_u32() as usize % (last + 1));
                 }
             }
-            Order::Nearest | Order::Due if self.readers.count() > 1 => {
+            Order::Nearest | Order::Due if !one_reader => {
                 let distance = |chunk: &ChunkIndex| self.readers.distance(layout, *chunk);
                 first.make_contiguous().sort_by_cached_key(distance);
             }
@@ -276,18 +327,19 @@ impl Download {
     ) -> Choice {
         let Some(slot) = self.slots.get(chunk) else { return Choice::Wait(None) };
         let size = layout.size_of(chunk);
+        let line_is_full = network.line_is_full(size);
         let mut ready: Vec<Candidate> = Vec::new();
         let mut busy = false;
         let mut back_at: Option<Timestamp> = None;
         if self.manifest == Manifest::Ready {
             for link in self.holders.of(chunk).filter(|link| !slot.failed.contains(link)) {
-                if !network.usable(link, now) {
-                    let rest = network.rests_until(link, now);
-                    back_at = back_at.into_iter().chain(rest).min();
-                } else if network.has_room(link, size) {
-                    ready.push(Candidate { link, takes: network.estimate(link, size) });
-                } else {
-                    busy = true;
+                match network.standing(link, size, line_is_full, now) {
+                    Standing::Ready { takes } => ready.push(Candidate { link, takes }),
+                    Standing::Busy => busy = true,
+                    Standing::Resting { until } => {
+                        back_at = Some(back_at.map_or(until, |at| at.min(until)));
+                    }
+                    Standing::Banned => {}
                 }
             }
         }
@@ -373,7 +425,13 @@ impl Download {
         if !searching || self.find_peers.next > now {
             return;
         }
-        let at_work = self.holders.links().filter(|link| network.usable(*link, now)).count();
+        let works = |link: &Link| {
+            matches!(
+                network.standing(*link, 0, false, now),
+                Standing::Ready { .. } | Standing::Busy
+            )
+        };
+        let at_work = self.holders.links().filter(works).count();
         if at_work >= PEERS_AT_WORK {
             return;
         }
