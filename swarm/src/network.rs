@@ -50,8 +50,8 @@ const BUSY_REST: Duration = Duration::from_millis(1000);
 /// idle while a request is on its way.
 const WINDOW_SPARE: Duration = Duration::from_millis(500);
 
-/// Bytes asked of all peers together and not yet received, at the least.
-const MIN_BUDGET: u64 = 768 * 1024;
+/// Chunks asked of all peers together and not yet received, at the least.
+const MIN_BUDGET_CHUNKS: u64 = 3;
 
 /// What is asked of all peers together at the most: what the visitor's line takes
 /// in this time. More would only make what is needed soon wait behind what is not.
@@ -132,7 +132,8 @@ impl Network {
     /// Whether what has been asked of all peers, and `bytes` more, is more than the
     /// visitor's line takes. One request always fits, whatever its size.
     pub(crate) fn line_is_full(&self, bytes: u32) -> bool {
-        self.outstanding > 0 && self.outstanding + u64::from(bytes) > self.budget()
+        let budget = self.budget().max(u64::from(bytes) * MIN_BUDGET_CHUNKS);
+        self.outstanding > 0 && self.outstanding + u64::from(bytes) > budget
     }
 
     /// Whether a peer can be asked for a chunk of `bytes` now, if the line
@@ -269,7 +270,7 @@ impl Network {
 
     fn budget(&self) -> u64 {
         let ms = u64::try_from(BUDGET_TIME.as_millis()).unwrap_or(0);
-        MIN_BUDGET.max(self.line().saturating_mul(ms) / 1000)
+        self.line().saturating_mul(ms) / 1000
     }
 
     /// What the visitor's line can do, as far as it is known, in bytes per second.
