@@ -16,6 +16,7 @@ use dcdn_simulator::scenario::{Name, Options};
 #[command(name = "cargo xtask bench simulate", bin_name = "cargo xtask bench simulate")]
 struct Cli {
     /// thesis, flash-crowd, steady-vod, image-heavy, live, churn, poison, slow-peers,
+    /// together,
     /// origin-outage, scale, or all
     #[arg(long, default_value = "all")]
     scenario: String,

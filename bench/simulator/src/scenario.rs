@@ -38,6 +38,8 @@ pub enum Name {
     Poison,
     /// Half of the viewers upload at 50 KB/s, and some stop for a while.
     SlowPeers,
+    /// All at the same moment for one file, from an origin of 20 Mbit/s.
+    Together,
     /// The origin is down for a minute in the middle.
     OriginOutage,
     /// The same short video for more and more viewers.
@@ -46,7 +48,7 @@ pub enum Name {
 
 impl Name {
     /// Those that `all` means: [`Name::Scale`] is another kind of question.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Thesis,
         Self::FlashCrowd,
         Self::SteadyVod,
@@ -55,6 +57,7 @@ impl Name {
         Self::Churn,
         Self::Poison,
         Self::SlowPeers,
+        Self::Together,
         Self::OriginOutage,
     ];
 
@@ -69,6 +72,7 @@ impl Name {
             Self::Churn => "churn",
             Self::Poison => "poison",
             Self::SlowPeers => "slow-peers",
+            Self::Together => "together",
             Self::OriginOutage => "origin-outage",
             Self::Scale => "scale",
         }
@@ -166,6 +170,7 @@ pub fn build(name: Name, options: &Options) -> Result<World> {
         Name::FlashCrowd => crowds::flash_crowd(draft, options),
         Name::Poison => crowds::poison(draft, options),
         Name::SlowPeers => crowds::slow_peers(draft, options),
+        Name::Together => crowds::together(draft, options),
         Name::OriginOutage => crowds::origin_outage(draft, options),
         Name::Scale => crowds::scale(draft, options),
         Name::SteadyVod => sites::steady_vod(draft, options),

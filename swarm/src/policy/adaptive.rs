@@ -18,7 +18,7 @@
 
 use std::time::Duration;
 
-use super::{Choice, Order, Policy, View};
+use super::{Choice, Order, Policy, Rank, View};
 use crate::origin::MAX_ORIGIN_RUN;
 use dcdn_protocol::chunk::DEFAULT_CHUNK_SIZE;
 
@@ -82,13 +82,19 @@ impl Policy for Adaptive {
 
 impl Adaptive {
     /// When it is our turn to fetch for all what nobody holds: the first of the
-    /// members at once, the others one after another in the time that is left.
+    /// members at once, the others one after another in the second half of the time
+    /// that there is.
     fn turn(&self, view: &View<'_>) -> crate::Timestamp {
         if let Some(until) = view.peers_until {
             // Whoever is still to come may hold it, or have the turn.
             return until.min(view.origin_by);
         }
+        let Rank { before, members } = view.rank;
+        if before == 0 {
+            return view.wanted_since;
+        }
+        // The first has half of the time to fetch it and to pass it on.
         let time = view.origin_by - view.wanted_since;
-        view.wanted_since + time * view.rank.before / view.rank.members
+        view.wanted_since + time * (members + before) / (2 * members)
     }
 }

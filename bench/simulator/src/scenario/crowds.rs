@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::{Draft, Options, VIDEO_RATE};
 use crate::event::ContentNo;
+use crate::network::LineClass;
 use crate::world::{Plan, World};
 
 /// Bytes of the thesis's image (section 4.2).
@@ -29,6 +30,22 @@ pub fn thesis(mut draft: Draft, options: &Options) -> Result<World> {
         draft.visit(arrive, Some(arrive + 20_000), Plan::Page { first: image, count: 1 });
     }
     Ok(draft.done(end))
+}
+
+/// Visitors who come at the same moment for one file of 10 MB, with good lines and an
+/// origin of 20 Mbit/s. The end-to-end tests have the same with eight real browsers.
+pub fn together(mut draft: Draft, options: &Options) -> Result<World> {
+    const LENGTH: u64 = 10_000_000;
+    let file = draft.content(LENGTH, 0)?;
+    let net = &mut draft.world.net;
+    net.lines = vec![LineClass { percent: 100.0, down_kbit: 500_000, up_kbit: 100_000 }];
+    net.access_delay_ms = (4, 5);
+    (net.nat_percent, net.worst_loss, net.first_visit_percent) = (0.0, 0.0, 0.0);
+    net.origin.mbit = options.origin_mbit.or(Some(20));
+    for _ in 0..options.viewers_or(8) {
+        draft.visit(0, Some(120_000), Plan::Page { first: file, count: 1 });
+    }
+    Ok(draft.done(130_000))
 }
 
 /// Everybody comes within a minute and watches all of a 10-minute video. Shows that
