@@ -149,6 +149,11 @@ impl Readers {
         !self.open.is_empty()
     }
 
+    /// Whether a player is among them.
+    pub fn any_player(&self) -> bool {
+        self.all().any(|reader| reader.goes_on)
+    }
+
     /// How many places are read at.
     pub fn count(&self) -> usize {
         self.all().count()

@@ -379,8 +379,9 @@ impl Download {
         choice
     }
 
-    /// Whether asking the origin for `chunk` as well would help: not if bytes come in
-    /// as fast as it would bring them, but for those that a reader waits for.
+    /// Whether asking the origin for `chunk` as well would help: not a player to which
+    /// bytes come as fast as the origin would bring them, but for those that it waits
+    /// for.
     pub(super) fn origin_helps(
         &self,
         chunk: ChunkIndex,
@@ -388,7 +389,9 @@ impl Download {
         now: Timestamp,
         network: &Network,
     ) -> bool {
-        !network.is_as_fast_as_origin(now) || self.readers.distance(layout, chunk) == 0
+        !self.readers.any_player()
+            || !network.is_as_fast_as_origin(now)
+            || self.readers.distance(layout, chunk) == 0
     }
 
     /// Until when it is worth waiting for peers that have not said yet what they hold.
