@@ -55,7 +55,7 @@ const MIN_BUDGET_CHUNKS: u64 = 3;
 
 /// What is asked of all peers together at the most: what the visitor's line takes
 /// in this time. More would only make what is needed soon wait behind what is not.
-const BUDGET_TIME: Duration = Duration::from_millis(1000);
+const BUDGET_TIME: Duration = Duration::from_millis(1250);
 
 /// What an unknown link is taken to deliver, in bytes per second. Low enough that
 /// nothing urgent hangs on a guess.
