@@ -10,7 +10,8 @@ use serde_json::json;
 use tempfile::TempDir;
 
 /// The configurations, in the order of the table. The first has no worker at all.
-pub const CONFIGURATIONS: [&str; 4] = ["plain HTTP", "http", "basic", "head-start"];
+pub const CONFIGURATIONS: [&str; 7] =
+    ["plain HTTP", "http", "basic", "prefetch", "head-start", "mixed", "adaptive"];
 
 /// How much to measure.
 pub struct Plan {

@@ -364,7 +364,7 @@ impl Download {
         );
         if !was_asked {
             // Nobody wants it any more.
-            if self.slots.get(chunk).is_none_or(|slot| slot.state == State::Missing) {
+            if self.slots.get(chunk).is_none() {
                 self.commands.push_back(Command::Release { chunk });
             }
             return;

@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: measurements in real browsers, and simulated crowds.
+//! `cargo xtask bench`: measurements in real browsers, simulated crowds, and the cost of a
+//! decision.
 
 use anyhow::Result;
 use xshell::cmd;
@@ -23,6 +24,12 @@ pub enum Measurement {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
+    /// What a decision of the scheduler costs, from 10 chunks to 100,000
+    Decisions {
+        /// Options of criterion; `-- --help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
 }
 
 /// Builds what it takes and measures; the result, and nothing else, goes to standard output.
@@ -30,7 +37,14 @@ pub fn run(workspace: &Workspace, measurement: &Measurement) -> Result<()> {
     match measurement {
         Measurement::Trials { options } => trials(workspace, options),
         Measurement::Simulate { options } => simulate(workspace, options),
+        Measurement::Decisions { options } => decisions(workspace, options),
     }
+}
+
+fn decisions(workspace: &Workspace, options: &[String]) -> Result<()> {
+    let sh = &workspace.shell;
+    let bench = cmd!(sh, "cargo bench --package dcdn-swarm --bench decisions -- {options...}");
+    Ok(bench.run()?)
 }
 
 /// Hundreds of millions of events: without optimisation that takes an hour.
