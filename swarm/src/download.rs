@@ -13,6 +13,7 @@ use dcdn_protocol::message::peer::ChunkFailReason;
 use dcdn_protocol::{ByteRange, ChunkIndex, ChunkSet, Layout, PolicyName};
 use rand_core::SeedableRng;
 use rand_pcg::Pcg32;
+use vecmap::VecSet;
 
 use crate::holders::Holders;
 use crate::origin::Origin;
@@ -59,6 +60,8 @@ pub struct Download {
     expecting: Expecting,
     origin: Origin,
     find_peers: FindPeers,
+    /// Chunks that nobody wanted any more while a page was handing over what has come.
+    abandoned: VecSet<ChunkIndex>,
     /// Bytes that came and were thrown away, and bytes that were of use.
     wasted: u64,
     useful: u64,
@@ -121,6 +124,7 @@ impl Download {
             expecting: Expecting::Unknown,
             origin: Origin::default(),
             find_peers: FindPeers::default(),
+            abandoned: VecSet::new(),
             wasted: 0,
             useful: 0,
             reported_failure: false,
@@ -364,7 +368,7 @@ impl Download {
         );
         if !was_asked {
             // Nobody wants it any more.
-            if self.slots.get(chunk).is_none() {
+            if self.abandoned.remove(&chunk) {
                 self.commands.push_back(Command::Release { chunk });
             }
             return;

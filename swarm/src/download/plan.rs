@@ -145,7 +145,10 @@ impl Download {
                     self.wasted += u64::from(received);
                     self.commands.push_back(Command::CancelChunk { link, chunk });
                 }
-                State::Salvaging { link, .. } => network.answered(link, self.size_of(chunk)),
+                State::Salvaging { link, .. } => {
+                    network.answered(link, self.size_of(chunk));
+                    self.abandoned.insert(chunk);
+                }
                 State::FromOrigin(request) if !requests.contains(&request) => {
                     requests.push(request);
                 }
