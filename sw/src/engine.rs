@@ -92,15 +92,7 @@ impl Engine {
 
     /// Tells a session's core what has happened, and does what it decides.
     pub fn feed(self: &Rc<Self>, id: SessionId, input: Input) {
-        let frees_room = matches!(
-            input,
-            Input::Ready { from: Some(_), .. }
-                | Input::LinkFailed { .. }
-                | Input::LinkLied { .. }
-                | Input::Salvaged { .. }
-                | Input::ReaderClosed { .. }
-                | Input::Tick
-        );
+        let frees_room = input.frees_room();
         self.feed_one(id, input);
         if !frees_room {
             return;

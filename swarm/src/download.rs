@@ -19,7 +19,7 @@ use crate::holders::Holders;
 use crate::origin::Origin;
 use crate::policy::{self, Policy};
 use crate::readers::{Readers, Slack};
-use crate::slots::{Kept, Slots, State};
+use crate::slots::{Slots, State};
 use crate::{Command, Input, Link, Network, OriginRequest, Timestamp};
 
 /// Later than anything.
@@ -168,8 +168,7 @@ impl Download {
     /// that are. For whoever reads a long answer of the origin, and should not read
     /// it faster than that.
     pub fn wants(&self, chunk: ChunkIndex) -> bool {
-        let last = self.slots.iter().last().map(|slot| slot.chunk);
-        self.layout.is_none() || last.is_some_and(|last| chunk <= last)
+        self.layout.is_none() || self.slots.last().is_some_and(|last| chunk <= last)
     }
 
     /// Chunks in memory, on their way there or wanted; bounded by the readers'
@@ -309,8 +308,7 @@ impl Download {
     /// All that was asked over a connection is lost.
     fn lose(&mut self, link: Link) {
         for slot in self.slots.iter_mut().filter(|slot| slot.link() == Some(link)) {
-            slot.state = State::Missing;
-            slot.failed.push(link);
+            slot.fails(link);
         }
     }
 
@@ -358,8 +356,7 @@ impl Download {
             return;
         };
         network.answered(link, size);
-        slot.state = State::Missing;
-        slot.failed.push(link);
+        slot.fails(link);
     }
 
     fn salvaged(&mut self, link: Link, chunk: ChunkIndex, received: u32, network: &mut Network) {
@@ -376,7 +373,7 @@ impl Download {
         self.peer_failed(link, chunk, network);
         let size = self.size_of(chunk);
         if let Some(slot) = self.slots.get_mut(chunk) {
-            slot.kept = (received > 0 && received < size).then_some(Kept { link, bytes: received });
+            slot.kept = (received > 0 && received < size).then_some(received);
         }
     }
 

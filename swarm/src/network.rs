@@ -81,7 +81,7 @@ struct Conduct {
     outstanding: u32,
     /// When something last came, or was asked of the idle link.
     last_heard: Timestamp,
-    /// When the last chunk was whole, or the idle link was asked.
+    /// When bytes of a chunk last came, or the idle link was asked.
     busy_since: Timestamp,
     /// Whether nothing has come since the idle link was asked.
     awaiting_first: bool,

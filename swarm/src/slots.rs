@@ -20,15 +20,9 @@ pub(crate) struct Slot {
     pub since: Timestamp,
     /// Peers that have failed to deliver it.
     pub failed: Vec<Link>,
-    /// The unverified beginning that a late peer has left.
-    pub kept: Option<Kept>,
-}
-
-/// The first bytes of a chunk, for the origin to complete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Kept {
-    pub link: Link,
-    pub bytes: u32,
+    /// Bytes of the unverified beginning that a late peer has left, for the origin to
+    /// complete.
+    pub kept: Option<u32>,
 }
 
 /// Where a wanted chunk is.
@@ -101,6 +95,10 @@ impl Slots {
         self.0.iter_mut()
     }
 
+    pub fn last(&self) -> Option<ChunkIndex> {
+        self.0.back().map(|slot| slot.chunk)
+    }
+
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -117,6 +115,12 @@ impl Slots {
 impl Slot {
     fn new(chunk: ChunkIndex, now: Timestamp) -> Self {
         Self { chunk, state: State::Missing, since: now, failed: Vec::new(), kept: None }
+    }
+
+    /// It will not come over `link`, and has to be asked for elsewhere.
+    pub fn fails(&mut self, link: Link) {
+        self.state = State::Missing;
+        self.failed.push(link);
     }
 
     /// The connection that it is on its way over.

@@ -153,6 +153,22 @@ pub enum Input {
     Tick,
 }
 
+impl Input {
+    /// Whether it may leave room, on the connections that all downloads share, for
+    /// requests of the others: they want a [`Input::Tick`] then.
+    pub fn frees_room(&self) -> bool {
+        matches!(
+            self,
+            Self::Ready { from: Some(_), .. }
+                | Self::LinkFailed { .. }
+                | Self::LinkLied { .. }
+                | Self::Salvaged { .. }
+                | Self::ReaderClosed { .. }
+                | Self::Tick
+        )
+    }
+}
+
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {

@@ -338,15 +338,7 @@ impl Viewer {
 
     /// Tells a session's core what has happened, and does what it decides.
     fn feed(&mut self, slot: Slot, input: Input, ctx: &mut Ctx<'_>) {
-        let frees_room = matches!(
-            input,
-            Input::Ready { from: Some(_), .. }
-                | Input::LinkFailed { .. }
-                | Input::LinkLied { .. }
-                | Input::Salvaged { .. }
-                | Input::ReaderClosed { .. }
-                | Input::Tick
-        );
+        let frees_room = input.frees_room();
         self.feed_one(slot, input, ctx);
         if !frees_room || self.sessions.len() < 2 {
             return;

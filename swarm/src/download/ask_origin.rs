@@ -54,7 +54,7 @@ impl Download {
         if self.policy.keeps_deadlines() {
             self.add_what_is_due_soon(&mut chunks, layout, now, network);
         }
-        let last = self.slots.iter().last().map(|slot| slot.chunk.0);
+        let last = self.slots.last();
         let is_short = self.policy.keeps_deadlines() && !self.holders.is_empty();
         let longest = match is_short {
             true => self.share(layout, network).min(MAX_ORIGIN_RUN),
@@ -73,7 +73,7 @@ impl Download {
             }
             // A reader that advances chunk by chunk must not make a request for each.
             let may_grow =
-                last.is_some_and(|last| last < run.end) && run.end < layout.chunk_count();
+                last.is_some_and(|last| last.0 < run.end) && run.end < layout.chunk_count();
             if !may_grow || run.end - run.start >= WORTHWHILE || is_urgent {
                 self.ask_origin(run, layout, now);
             } else {
@@ -147,7 +147,7 @@ impl Download {
             let Some(slot) = self.slots.get_mut(chunk) else { continue };
             slot.state = State::FromOrigin(request);
             if let Some(kept) = slot.kept.take() {
-                range.start += u64::from(kept.bytes);
+                range.start += u64::from(kept);
             }
         }
         self.commands.push_back(Command::FetchOrigin { request, range });

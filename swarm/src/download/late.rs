@@ -44,8 +44,7 @@ impl Download {
                 _ => continue,
             };
             network.answered(link, self.layout.map_or(0, |layout| layout.size_of(chunk)));
-            slot.state = State::Missing;
-            slot.failed.push(link);
+            slot.fails(link);
             self.changed = true;
             if !slow.contains(&link) {
                 slow.push(link);
@@ -132,8 +131,7 @@ impl Download {
             return;
         }
         network.answered(link, size);
-        slot.state = State::Missing;
-        slot.failed.push(link);
+        slot.fails(link);
         self.changed = true;
         self.commands.push_back(Command::CancelChunk { link, chunk });
     }

@@ -351,7 +351,7 @@ impl Download {
             true => self.deadline(layout.range_of(chunk), network),
             false => NEVER,
         };
-        let missing = size - slot.kept.map_or(0, |kept| kept.bytes.min(size));
+        let missing = size - slot.kept.map_or(0, |kept| kept.min(size));
         let window = narrow(READ_AHEAD / u64::from(layout.chunk_size()));
         let rank = match keeps_deadlines && ready.is_empty() {
             true => self.holders.rank(chunk, window),

@@ -20,8 +20,7 @@ fn world(slack_ms: u64) -> World {
 #[test]
 fn inside_the_slack_all_but_the_head_comes_from_peers() {
     let mut world = world(3000);
-    world.manifest_after(5);
-    world.after(6, Input::Expecting { peers: 1 });
+    world.coordinated(1);
     world.peer(300, 1, Character::Honest, all());
     world.open(1, world.whole());
     world.run();
@@ -34,8 +33,7 @@ fn inside_the_slack_all_but_the_head_comes_from_peers() {
 #[test]
 fn without_slack_an_origin_that_is_fast_serves_alone() {
     let mut world = world(0);
-    world.manifest_after(5);
-    world.after(6, Input::Expecting { peers: 1 });
+    world.coordinated(1);
     world.peer(300, 1, Character::Honest, all());
     world.open(1, world.whole());
     let alone = world.now.0 + world.origin_ms_per_chunk * 14;
@@ -50,8 +48,7 @@ fn without_slack_an_origin_that_is_fast_serves_alone() {
 fn peers_that_never_connect_cost_no_more_than_the_slack() {
     for slack in [0, 500, 3000] {
         let mut world = world(slack);
-        world.manifest_after(5);
-        world.after(6, Input::Expecting { peers: 3 });
+        world.coordinated(3);
         world.open(1, world.whole());
         let alone = world.now.0 + world.origin_ms_per_chunk * 15;
         world.run();
@@ -64,8 +61,7 @@ fn peers_that_never_connect_cost_no_more_than_the_slack() {
 #[test]
 fn when_nobody_is_to_be_expected_nobody_is_waited_for() {
     let mut world = world(3000);
-    world.manifest_after(5);
-    world.after(6, Input::Expecting { peers: 0 });
+    world.coordinated(0);
     world.open(1, world.whole());
     let alone = world.now.0 + world.origin_ms_per_chunk * 16;
     world.run();
@@ -76,8 +72,7 @@ fn when_nobody_is_to_be_expected_nobody_is_waited_for() {
 #[test]
 fn a_slow_peer_loses_its_chunk_to_the_origin_in_time_for_the_deadline() {
     let mut world = world(3000);
-    world.manifest_after(5);
-    world.after(6, Input::Expecting { peers: 1 });
+    world.coordinated(1);
     // 50 KB/s.
     world.peer(50, 1, Character::Slow(500), all());
     world.open(1, world.whole());
@@ -91,8 +86,7 @@ fn a_slow_peer_loses_its_chunk_to_the_origin_in_time_for_the_deadline() {
 #[test]
 fn of_a_late_chunk_only_the_missing_part_comes_from_the_origin() {
     let mut world = world(2000);
-    world.manifest_after(5);
-    world.after(6, Input::Expecting { peers: 1 });
+    world.coordinated(1);
     world.peer(50, 1, Character::Slow(300), all());
     world.open(1, world.whole());
     world.run();
@@ -107,8 +101,7 @@ fn of_a_late_chunk_only_the_missing_part_comes_from_the_origin() {
 #[test]
 fn a_beginning_that_was_a_lie_bans_the_peer_and_is_fetched_again() {
     let mut world = world(2000);
-    world.manifest_after(5);
-    world.after(6, Input::Expecting { peers: 1 });
+    world.coordinated(1);
     world.peer(50, 1, Character::SlowLiar(300), all());
     world.open(1, world.whole());
     world.run();
@@ -121,8 +114,7 @@ fn a_beginning_that_was_a_lie_bans_the_peer_and_is_fetched_again() {
 #[test]
 fn a_peer_is_asked_for_what_it_is_expected_to_hold() {
     let mut world = world(3000);
-    world.manifest_after(5);
-    world.after(6, Input::Expecting { peers: 1 });
+    world.coordinated(1);
     world.expected_peer(50, 1, all(), all());
     world.open(1, world.whole());
     world.run();
@@ -133,8 +125,7 @@ fn a_peer_is_asked_for_what_it_is_expected_to_hold() {
 #[test]
 fn what_a_peer_is_not_expected_to_hold_is_not_fetched_before_it_has_spoken() {
     let mut world = world(3000);
-    world.manifest_after(5);
-    world.after(6, Input::Expecting { peers: 1 });
+    world.coordinated(1);
     world.expected_peer(50, 1, ChunkSet::full(3), all());
     world.after(90, Input::LinkHas { link: dcdn_swarm::Link(1), chunks: all() });
     world.open(1, world.whole());
@@ -146,8 +137,7 @@ fn what_a_peer_is_not_expected_to_hold_is_not_fetched_before_it_has_spoken() {
 #[test]
 fn an_expectation_that_is_wrong_costs_a_question_and_no_more() {
     let mut world = world(3000);
-    world.manifest_after(5);
-    world.after(6, Input::Expecting { peers: 1 });
+    world.coordinated(1);
     world.expected_peer(50, 1, all(), [dcdn_protocol::ChunkIndex(4)].into_iter().collect());
     world.open(1, world.whole());
     world.run();
@@ -159,8 +149,7 @@ fn an_expectation_that_is_wrong_costs_a_question_and_no_more() {
 #[test]
 fn what_nobody_holds_is_divided_among_those_who_want_it() {
     let mut world = world(3000);
-    world.manifest_after(5);
-    world.after(6, Input::Expecting { peers: 3 });
+    world.coordinated(3);
     for peer in 1..=3 {
         world.peer(50, peer, Character::Honest, ChunkSet::new());
     }
@@ -176,8 +165,7 @@ fn what_nobody_holds_is_divided_among_those_who_want_it() {
 #[test]
 fn a_busy_peer_is_asked_again_later() {
     let mut world = world(3000);
-    world.manifest_after(5);
-    world.after(6, Input::Expecting { peers: 1 });
+    world.coordinated(1);
     world.peer(50, 1, Character::Busy, all());
     world.open(1, world.whole());
     world.run();
@@ -189,8 +177,7 @@ fn a_busy_peer_is_asked_again_later() {
 #[test]
 fn more_peers_are_looked_for_while_those_there_do_not_suffice() {
     let mut world = World::new(PolicyName::Adaptive, 100_000_000, 1);
-    world.manifest_after(5);
-    world.after(6, Input::Expecting { peers: 1 });
+    world.coordinated(1);
     world.peer(50, 1, Character::Honest, ChunkSet::full(100));
     world.origin_ms_per_chunk = 200;
     world.open(1, world.whole());

@@ -15,8 +15,7 @@ fn all() -> ChunkSet {
 #[test]
 fn basic_takes_every_chunk_from_peers_once_there_are_any() {
     let mut world = World::new(PolicyName::Basic, IMAGE, 1);
-    world.manifest_after(5);
-    world.after(6, Input::Expecting { peers: 2 });
+    world.coordinated(2);
     world.peer(50, 1, Character::Honest, all());
     world.peer(60, 2, Character::Honest, all());
     world.open(1, world.whole());
@@ -30,8 +29,7 @@ fn basic_takes_every_chunk_from_peers_once_there_are_any() {
 #[test]
 fn basic_without_peers_is_plain_http() {
     let mut world = World::new(PolicyName::Basic, IMAGE, 1);
-    world.manifest_after(5);
-    world.after(6, Input::Expecting { peers: 0 });
+    world.coordinated(0);
     world.open(1, world.whole());
     world.run();
 
@@ -44,8 +42,7 @@ fn basic_without_peers_is_plain_http() {
 fn basic_asks_in_random_order_and_head_start_in_reading_order() {
     let asked = |policy| {
         let mut world = World::new(policy, IMAGE, 7);
-        world.manifest_after(5);
-        world.after(6, Input::Expecting { peers: 1 });
+        world.coordinated(1);
         world.peer(50, 1, Character::Honest, all());
         world.open(1, world.whole());
         world.run();
@@ -115,8 +112,7 @@ fn a_manifest_that_is_refused_costs_nothing() {
 #[test]
 fn peers_that_never_connect_cost_only_the_slack() {
     let mut world = World::new(PolicyName::HeadStart, IMAGE, 1);
-    world.manifest_after(5);
-    world.after(6, Input::Expecting { peers: 3 });
+    world.coordinated(3);
     world.open(1, world.whole());
     world.run();
 
@@ -128,8 +124,7 @@ fn peers_that_never_connect_cost_only_the_slack() {
 #[test]
 fn when_the_last_expected_peer_fails_to_connect_the_origin_takes_over_at_once() {
     let mut world = World::new(PolicyName::HeadStart, IMAGE, 1);
-    world.manifest_after(5);
-    world.after(6, Input::Expecting { peers: 1 });
+    world.coordinated(1);
     world.after(400, Input::Expecting { peers: 0 });
     world.open(1, world.whole());
     world.run();
@@ -140,8 +135,7 @@ fn when_the_last_expected_peer_fails_to_connect_the_origin_takes_over_at_once() 
 #[test]
 fn a_silent_peer_loses_its_chunks_to_the_origin() {
     let mut world = World::new(PolicyName::Basic, IMAGE, 1);
-    world.manifest_after(5);
-    world.after(6, Input::Expecting { peers: 1 });
+    world.coordinated(1);
     world.peer(50, 1, Character::Silent, all());
     world.open(1, world.whole());
     world.run();
@@ -154,8 +148,7 @@ fn a_silent_peer_loses_its_chunks_to_the_origin() {
 #[test]
 fn a_liar_is_banned_and_not_asked_again() {
     let mut world = World::new(PolicyName::Basic, IMAGE, 3);
-    world.manifest_after(5);
-    world.after(6, Input::Expecting { peers: 2 });
+    world.coordinated(2);
     world.peer(50, 1, Character::Liar, all());
     world.peer(50, 2, Character::Honest, all());
     world.open(1, world.whole());
@@ -169,8 +162,7 @@ fn a_liar_is_banned_and_not_asked_again() {
 #[test]
 fn the_first_chunk_fail_sends_the_chunk_to_http() {
     let mut world = World::new(PolicyName::Basic, IMAGE, 3);
-    world.manifest_after(5);
-    world.after(6, Input::Expecting { peers: 1 });
+    world.coordinated(1);
     world.peer(50, 1, Character::Refuses, all());
     world.open(1, world.whole());
     world.run();
@@ -183,8 +175,7 @@ fn the_first_chunk_fail_sends_the_chunk_to_http() {
 #[test]
 fn a_peer_that_leaves_in_mid_transfer_is_replaced_by_the_origin() {
     let mut world = World::new(PolicyName::Basic, IMAGE, 3);
-    world.manifest_after(5);
-    world.after(6, Input::Expecting { peers: 1 });
+    world.coordinated(1);
     world.peer(50, 1, Character::Honest, all());
     world.after(80, Input::LinkDown { link: Link(1) });
     world.after(80, Input::Expecting { peers: 0 });
@@ -259,8 +250,7 @@ fn an_origin_that_is_down_for_good_fails_the_readers() {
 fn peers_stand_in_for_an_origin_that_is_down() {
     let mut world = World::new(PolicyName::HeadStart, IMAGE, 3);
     world.origin_alive = false;
-    world.manifest_after(5);
-    world.after(6, Input::Expecting { peers: 1 });
+    world.coordinated(1);
     world.peer(100, 1, Character::Honest, all());
     world.open(1, world.whole());
     world.run();
@@ -272,8 +262,7 @@ fn peers_stand_in_for_an_origin_that_is_down() {
 #[test]
 fn a_reader_that_goes_away_takes_its_transfers_with_it() {
     let mut world = World::new(PolicyName::HeadStart, 20_000_000, 3);
-    world.manifest_after(5);
-    world.after(6, Input::Expecting { peers: 1 });
+    world.coordinated(1);
     world.peer(10, 1, Character::Silent, ChunkSet::full(77));
     world.open(1, world.whole());
     for _ in 0..8 {

@@ -2,15 +2,13 @@
 
 use crate::world::{Character, World};
 use dcdn_protocol::{ChunkSet, PolicyName};
-use dcdn_swarm::Input;
 
 /// 3.2 MB, 13 chunks.
 const IMAGE: u64 = 3_200_000;
 
 fn with_peers(policy: PolicyName, peers: u32) -> World {
     let mut world = World::new(policy, IMAGE, 1);
-    world.manifest_after(5);
-    world.after(6, Input::Expecting { peers });
+    world.coordinated(peers);
     for peer in 0..peers {
         world.peer(50, peer, Character::Honest, ChunkSet::full(13));
     }
@@ -54,8 +52,7 @@ fn mixed_gives_http_the_share_that_the_site_wants() {
         let mut world = World::with(PolicyName::Mixed, IMAGE, 1, |settings| {
             settings.mixed_http_percent = Some(percent);
         });
-        world.manifest_after(5);
-        world.after(6, Input::Expecting { peers: 1 });
+        world.coordinated(1);
         world.peer(50, 1, Character::Honest, ChunkSet::full(13));
         world.open(1, world.whole());
         world.run();

@@ -145,6 +145,12 @@ impl World {
         self.after(ms, Input::ManifestReady);
     }
 
+    /// A coordination server that answers soon, and names so many peers.
+    pub fn coordinated(&mut self, peers: u32) {
+        self.manifest_after(5);
+        self.after(6, Input::Expecting { peers });
+    }
+
     /// A peer that connects after `ms` and holds `chunks`.
     pub fn peer(&mut self, ms: u64, link: u32, character: Character, chunks: ChunkSet) {
         let link = Link(link);
