@@ -186,16 +186,24 @@ impl Download {
                 | Input::Stored { .. }
                 | Input::ReaderAdvanced { .. }
                 | Input::OriginAnswered { .. }
+                | Input::Expecting { .. }
         );
         // And these may have made room for more requests, but no chunk has to be
         // looked at that was not waiting for room.
-        let makes_room = matches!(input, Input::Ready { .. } | Input::Tick);
+        let makes_room = matches!(
+            input,
+            Input::Ready { .. }
+                | Input::ReaderOpened { .. }
+                | Input::ReaderClosed { .. }
+                | Input::Tick
+        );
         self.stale |= !adds;
         self.changed |= !adds && !makes_room;
         match input {
             Input::ReaderOpened { reader, range, goes_on } => {
                 let there = self.is_there(range.start);
-                self.readers.open(reader, range, goes_on, there, now);
+                let resumes = self.readers.open(reader, range, goes_on, there, now);
+                self.changed |= !resumes;
                 if self.opened_at.is_none() {
                     self.opened_at = Some(now);
                     let left = self.layout.map(|it| it.length().saturating_sub(range.start));
@@ -232,7 +240,13 @@ impl Download {
                     slot.state = State::Missing;
                 }
             }
-            Input::Expecting { peers } => self.expect(peers as usize, now),
+            Input::Expecting { peers } => {
+                let before = self.peers_until(now);
+                self.expect(peers as usize, now);
+                if self.peers_until(now) != before {
+                    (self.stale, self.changed) = (true, true);
+                }
+            }
             Input::LinkUp { link, me, peer, expected } => {
                 self.holders.up(link, me, peer, expected);
             }
@@ -241,8 +255,8 @@ impl Download {
                 self.lose(link);
             }
             Input::LinkHas { link, chunks } => {
-                self.holders.has(link, chunks);
-                self.stale |= self.slots.any_missing();
+                let news = self.holders.has(link, chunks);
+                self.stale |= self.slots.any_missing_of(&news);
             }
             Input::LinkProgress { link, chunk, received } => {
                 let more = self.progress(link, chunk, received);

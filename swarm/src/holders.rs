@@ -14,8 +14,9 @@ pub const ELECTED_TOGETHER: u32 = 4;
 #[derive(Debug, Default)]
 pub(crate) struct Holders(VecMap<Link, Holder>);
 
+/// One of them.
 #[derive(Debug)]
-struct Holder {
+pub(crate) struct Holder {
     /// Our id and the peer's, as both of us know them.
     ends: Option<(u64, u64)>,
     chunks: ChunkSet,
@@ -31,14 +32,17 @@ impl Holders {
         let holder = self.0.entry(link).or_default();
         holder.ends = Some((key(me), key(peer)));
         if !holder.known {
-            holder.holds(expected);
+            holder.replace(expected);
         }
     }
 
-    pub fn has(&mut self, link: Link, chunks: ChunkSet) {
+    /// A peer says what it holds. Returns what of this was not known.
+    pub fn has(&mut self, link: Link, chunks: ChunkSet) -> ChunkSet {
         let holder = self.0.entry(link).or_default();
+        let news = chunks.without(&holder.chunks);
         holder.known = true;
-        holder.holds(chunks);
+        holder.replace(chunks);
+        news
     }
 
     /// The peer does not hold `chunk` after all.
@@ -65,14 +69,14 @@ impl Holders {
         self.0.keys().copied()
     }
 
-    /// Those that hold `chunk`.
-    pub fn of(&self, chunk: ChunkIndex) -> impl Iterator<Item = Link> {
-        self.0.iter().filter(move |(_, it)| it.chunks.contains(chunk)).map(|(link, _)| *link)
+    /// All of them, always in the same order.
+    pub fn iter(&self) -> impl Iterator<Item = (Link, &Holder)> {
+        self.0.iter().map(|(link, it)| (*link, it))
     }
 
-    /// Whether one of `links` holds `chunk`.
-    pub fn any_of(&self, links: &[Link], chunk: ChunkIndex) -> bool {
-        links.iter().any(|link| self.0.get(link).is_some_and(|it| it.chunks.contains(chunk)))
+    /// How many hold `chunk`.
+    pub fn count_of(&self, chunk: ChunkIndex) -> usize {
+        self.0.values().filter(|it| it.holds(chunk)).count()
     }
 
     /// Election by rendezvous hashing: of all that want `chunk` next and lack it, we
@@ -105,7 +109,11 @@ pub struct Rank {
 }
 
 impl Holder {
-    fn holds(&mut self, chunks: ChunkSet) {
+    pub fn holds(&self, chunk: ChunkIndex) -> bool {
+        self.chunks.contains(chunk)
+    }
+
+    fn replace(&mut self, chunks: ChunkSet) {
         self.front = chunks.runs().last().map_or(0, |run| run.end);
         self.chunks = chunks;
     }

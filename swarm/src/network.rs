@@ -96,8 +96,8 @@ struct Conduct {
 /// Whether a peer can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// It will probably have delivered after this time.
-    Ready { takes: Duration },
+    /// It has room.
+    Ready,
     /// It, or the visitor's line, has enough to do.
     Busy,
     /// It is left alone for a while.
@@ -147,8 +147,7 @@ impl Network {
         now: Timestamp,
     ) -> Standing {
         let Some(it) = self.links.get(&link) else {
-            let takes = UNKNOWN_ROUND_TRIP + transfer(bytes.into(), UNKNOWN_RATE);
-            return if line_is_full { Standing::Busy } else { Standing::Ready { takes } };
+            return if line_is_full { Standing::Busy } else { Standing::Ready };
         };
         if it.banned {
             return Standing::Banned;
@@ -160,8 +159,16 @@ impl Network {
         if line_is_full || (it.outstanding > 0 && asked > it.window()) {
             return Standing::Busy;
         }
+        Standing::Ready
+    }
+
+    /// How long a peer will probably take for `bytes` more than it is asked for already.
+    pub(crate) fn takes(&self, link: Link, bytes: u32) -> Duration {
+        let Some(it) = self.links.get(&link) else {
+            return UNKNOWN_ROUND_TRIP + transfer(bytes.into(), UNKNOWN_RATE);
+        };
         let rate = it.rate.get().unwrap_or(UNKNOWN_RATE);
-        Standing::Ready { takes: it.round_trip() + transfer(asked.into(), rate) }
+        it.round_trip() + transfer(it.outstanding.saturating_add(bytes).into(), rate)
     }
 
     /// How long the rest of a request will probably take, with `ahead` bytes of

@@ -69,6 +69,7 @@ struct Reader {
 
 impl Readers {
     /// A reader wants `range`; `there` says whether its first chunk is in memory.
+    /// Returns whether it goes on where one has just ended.
     pub fn open(
         &mut self,
         id: ReaderId,
@@ -76,15 +77,17 @@ impl Readers {
         goes_on: bool,
         there: bool,
         now: Timestamp,
-    ) {
-        let reader = match self.between.take() {
-            Some((before, _)) if before.position == range.start => {
+    ) -> bool {
+        let before = self.between.take().filter(|(it, _)| it.position == range.start);
+        let resumes = before.is_some();
+        let reader = match before {
+            Some((before, _)) => {
                 let mut pace = before.pace.clone();
                 pace.resumes(before.position, there, now);
                 let goes_on = goes_on || before.reads_on();
                 Reader { end: range.end, goes_on, pace, ..before }
             }
-            _ => Reader {
+            None => Reader {
                 start: range.start,
                 position: range.start,
                 end: range.end,
@@ -95,6 +98,7 @@ impl Readers {
             },
         };
         self.open.insert(id, reader);
+        resumes
     }
 
     /// A reader has been given everything before `position`; `there` says whether

@@ -78,13 +78,21 @@ impl Slots {
     }
 
     pub fn get(&self, chunk: ChunkIndex) -> Option<&Slot> {
-        let at = self.0.binary_search_by_key(&chunk, |slot| slot.chunk).ok()?;
-        self.0.get(at)
+        self.0.get(self.place(chunk)?)
     }
 
     pub fn get_mut(&mut self, chunk: ChunkIndex) -> Option<&mut Slot> {
-        let at = self.0.binary_search_by_key(&chunk, |slot| slot.chunk).ok()?;
-        self.0.get_mut(at)
+        let place = self.place(chunk)?;
+        self.0.get_mut(place)
+    }
+
+    fn place(&self, chunk: ChunkIndex) -> Option<usize> {
+        // Of a single run each is where it should be.
+        let place = chunk.0.checked_sub(self.0.front()?.chunk.0)? as usize;
+        if self.0.get(place).is_some_and(|slot| slot.chunk == chunk) {
+            return Some(place);
+        }
+        self.0.binary_search_by_key(&chunk, |slot| slot.chunk).ok()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Slot> {
@@ -108,7 +116,11 @@ impl Slots {
     }
 
     pub fn any_missing_of(&self, chunks: &ChunkSet) -> bool {
-        self.0.iter().any(|slot| slot.state == State::Missing && chunks.contains(slot.chunk))
+        let is_missing = |slot: &Slot| slot.state == State::Missing;
+        if chunks.count() as usize > self.len() {
+            return self.iter().any(|slot| is_missing(slot) && chunks.contains(slot.chunk));
+        }
+        chunks.iter().any(|chunk| self.get(chunk).is_some_and(is_missing))
     }
 }
 

@@ -50,7 +50,8 @@ fn decisions(workspace: &Workspace, options: &[String]) -> Result<()> {
 /// Hundreds of millions of events: without optimisation that takes an hour.
 fn simulate(workspace: &Workspace, options: &[String]) -> Result<()> {
     let sh = &workspace.shell;
-    let simulate = cmd!(sh, "cargo run --quiet --release --package dcdn-simulator -- {options...}");
+    let simulate =
+        cmd!(sh, "cargo run --quiet --profile simulation --package dcdn-simulator -- {options...}");
     Ok(simulate.run()?)
 }
 

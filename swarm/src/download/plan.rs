@@ -8,6 +8,7 @@ use dcdn_protocol::{ByteRange, ChunkIndex, Layout};
 use rand_core::Rng;
 
 use super::{Download, Expecting, FindPeers, Manifest, NEVER, narrow};
+use crate::holders::Holders;
 use crate::network::{Network, Standing};
 use crate::origin::MAX_ORIGIN_RUN;
 use crate::policy::{Candidate, Choice, Order, Rank, View};
@@ -45,6 +46,38 @@ const WASTE_ALLOWED: u64 = 512 * 1024;
 
 /// And one in so many of the bytes that were of use.
 const WASTE_SHARE: u64 = 20;
+
+/// How the peers of a content stand, in the order of [`Holders::iter`].
+#[derive(Debug, Default)]
+struct Crew(Vec<Standing>);
+
+impl Crew {
+    fn has(&self, standing: Standing) -> bool {
+        self.0.contains(&standing)
+    }
+
+    /// Those that hold `chunk`.
+    fn holding(
+        &self,
+        chunk: ChunkIndex,
+        holders: &Holders,
+    ) -> impl Iterator<Item = (Link, Standing)> {
+        let all = holders.iter().zip(&self.0);
+        all.filter(move |((_, it), _)| it.holds(chunk)).map(|((link, _), it)| (link, *it))
+    }
+}
+
+/// What is the same for every chunk of one plan.
+#[derive(Debug)]
+struct Outlook {
+    now: Timestamp,
+    /// See [`View::peers_until`].
+    peers_until: Option<Timestamp>,
+    /// See [`View::wasteful`].
+    wasteful: bool,
+    /// To a player bytes come as fast as the origin would bring them.
+    keeps_up: bool,
+}
 
 impl Download {
     pub(super) fn plan(&mut self, now: Timestamp, network: &mut Network) {
@@ -180,20 +213,21 @@ impl Download {
         }
         // Without a change, only those are looked at that are new or for whom there is
         // room now.
-        let mut able = self.able(layout, now, network);
+        let mut crew = Crew::default();
+        self.muster(&mut crew, layout, now, network);
         let all = std::mem::take(&mut self.changed)
             || self.look_again <= now
-            || (able.is_empty() && !self.any_busy(layout, now, network));
+            || !(crew.has(Standing::Ready) || crew.has(Standing::Busy));
         if all {
             self.look_again = NEVER;
         }
-        if !all && able.is_empty() && !std::mem::take(&mut self.grown) {
+        if !all && !crew.has(Standing::Ready) && !std::mem::take(&mut self.grown) {
             self.wake_at_look_again();
             return;
         }
         self.grown = false;
-        let (mut first, mut rest) = self.missing(all, &able, layout, now, network);
-        let peers_until = self.peers_until(now);
+        let (mut first, mut rest) = self.missing(all, &crew, layout, now, network);
+        let outlook = self.outlook(now, network);
         let mut from_origin: Vec<ChunkIndex> = Vec::new();
         loop {
             if first.is_empty() {
@@ -201,7 +235,7 @@ impl Download {
                 self.sort_by_rarity(&mut first);
             }
             let Some(chunk) = first.pop_front() else { break };
-            match self.choose(chunk, layout, peers_until, now, network) {
+            match self.choose(chunk, layout, &crew, &outlook, network) {
                 Choice::Origin => from_origin.push(chunk),
                 Choice::Peer(link) => {
                     network.asked(link, layout.size_of(chunk), now);
@@ -211,8 +245,8 @@ impl Download {
                         slot.state = State::FromPeer { link, since: now, received: 0 };
                         slot.kept = None;
                     }
-                    able = self.able(layout, now, network);
-                    if !all && able.is_empty() {
+                    self.muster(&mut crew, layout, now, network);
+                    if !all && !crew.has(Standing::Ready) {
                         let is_new = |it: &ChunkIndex| self.is_new(*it, now);
                         first.retain(is_new);
                         rest.retain(is_new);
@@ -239,36 +273,34 @@ impl Download {
         }
     }
 
-    /// Peers that can take one more request.
-    fn able(&self, layout: Layout, now: Timestamp, network: &Network) -> Vec<Link> {
-        let size = layout.chunk_size();
-        if network.line_is_full(size) {
-            return Vec::new();
-        }
-        let is_ready = |link: &Link| {
-            matches!(network.standing(*link, size, false, now), Standing::Ready { .. })
-        };
-        self.holders.links().filter(is_ready).collect()
-    }
-
-    fn any_busy(&self, layout: Layout, now: Timestamp, network: &Network) -> bool {
-        let size = layout.chunk_size();
+    /// Finds out how each peer stands for a request of the usual size.
+    fn muster(&self, crew: &mut Crew, layout: Layout, now: Timestamp, network: &Network) {
+        let size = usual_size(layout);
         let full = network.line_is_full(size);
-        let mut links = self.holders.links();
-        links.any(|link| network.standing(link, size, full, now) == Standing::Busy)
+        crew.0.clear();
+        crew.0.extend(self.holders.links().map(|link| network.standing(link, size, full, now)));
     }
 
     fn is_new(&self, chunk: ChunkIndex, now: Timestamp) -> bool {
         self.slots.get(chunk).is_some_and(|slot| slot.since == now)
     }
 
+    fn outlook(&self, now: Timestamp, network: &Network) -> Outlook {
+        Outlook {
+            now,
+            peers_until: self.peers_until(now),
+            wasteful: self.wasted > WASTE_ALLOWED + self.useful / WASTE_SHARE,
+            keeps_up: self.readers.any_player() && network.is_as_fast_as_origin(now),
+        }
+    }
+
     /// What has to be asked for, in the policy's order, and behind that what is not
-    /// due soon; unless `all` is wanted, what is new and what those who are `able`
-    /// hold. What the store holds is asked of it right away.
+    /// due soon; unless `all` is wanted, what is new and what those hold who have
+    /// room. What the store holds is asked of it right away.
     fn missing(
         &mut self,
         all: bool,
-        able: &[Link],
+        crew: &Crew,
         layout: Layout,
         now: Timestamp,
         network: &Network,
@@ -283,7 +315,8 @@ impl Download {
                 self.commands.push_back(Command::ReadStore { chunk });
                 continue;
             }
-            if !all && slot.since != now && !self.holders.any_of(able, chunk) {
+            let has_room = |it: (Link, Standing)| it.1 == Standing::Ready;
+            if !all && slot.since != now && !crew.holding(chunk, &self.holders).any(has_room) {
                 continue;
             }
             let is_soon = || {
@@ -316,7 +349,7 @@ impl Download {
 
     /// What the fewest peers hold comes first.
     fn sort_by_rarity(&self, chunks: &mut VecDeque<ChunkIndex>) {
-        let held = |chunk: &ChunkIndex| self.holders.of(*chunk).count();
+        let held = |chunk: &ChunkIndex| self.holders.count_of(*chunk);
         chunks.make_contiguous().sort_by_cached_key(held);
     }
 
@@ -324,20 +357,23 @@ impl Download {
         &mut self,
         chunk: ChunkIndex,
         layout: Layout,
-        peers_until: Option<Timestamp>,
-        now: Timestamp,
+        crew: &Crew,
+        outlook: &Outlook,
         network: &Network,
     ) -> Choice {
         let Some(slot) = self.slots.get(chunk) else { return Choice::Wait(None) };
+        let now = outlook.now;
         let size = layout.size_of(chunk);
-        let line_is_full = network.line_is_full(size);
         let mut ready: Vec<Candidate> = Vec::new();
         let mut busy = false;
         let mut back_at: Option<Timestamp> = None;
         if self.manifest == Manifest::Ready {
-            for link in self.holders.of(chunk).filter(|link| !slot.failed.contains(link)) {
-                match network.standing(link, size, line_is_full, now) {
-                    Standing::Ready { takes } => ready.push(Candidate { link, takes }),
+            let holding = crew.holding(chunk, &self.holders);
+            for (link, standing) in holding.filter(|(link, _)| !slot.failed.contains(link)) {
+                match standing {
+                    Standing::Ready => {
+                        ready.push(Candidate { link, takes: network.takes(link, size) });
+                    }
                     Standing::Busy => busy = true,
                     Standing::Resting { until } => {
                         back_at = Some(back_at.map_or(until, |at| at.min(until)));
@@ -366,14 +402,14 @@ impl Download {
             ready: &ready,
             busy,
             resting: back_at.is_some(),
-            peers_until,
+            peers_until: outlook.peers_until,
             wanted_since: slot.since,
             deadline,
             origin_by: origin_by(deadline, missing, network),
             origin_takes: network.origin_takes(missing),
             rank,
-            origin_helps: self.origin_helps(chunk, layout, now, network),
-            wasteful: self.wasted > WASTE_ALLOWED + self.useful / WASTE_SHARE,
+            origin_helps: !outlook.keeps_up || self.readers.distance(layout, chunk) == 0,
+            wasteful: outlook.wasteful,
             dice: self.rng.next_u32(),
         });
         if let (Choice::Wait(_), Some(at)) = (choice, back_at) {
@@ -398,7 +434,7 @@ impl Download {
     }
 
     /// Until when it is worth waiting for peers that have not said yet what they hold.
-    fn peers_until(&self, now: Timestamp) -> Option<Timestamp> {
+    pub(super) fn peers_until(&self, now: Timestamp) -> Option<Timestamp> {
         let opened_at = self.opened_at?;
         let until = match (self.manifest, self.expecting) {
             (Manifest::Unavailable, _) | (_, Expecting::Nobody) => return None,
@@ -432,10 +468,7 @@ impl Download {
             return;
         }
         let works = |link: &Link| {
-            matches!(
-                network.standing(*link, 0, false, now),
-                Standing::Ready { .. } | Standing::Busy
-            )
+            matches!(network.standing(*link, 0, false, now), Standing::Ready | Standing::Busy)
         };
         let at_work = self.holders.links().filter(works).count();
         if at_work >= PEERS_AT_WORK {
@@ -460,6 +493,11 @@ impl Download {
     pub(super) fn wake_at(&mut self, at: Timestamp) {
         self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
     }
+}
+
+/// Bytes of a chunk, unless it is a short last one.
+pub(super) fn usual_size(layout: Layout) -> u32 {
+    narrow(layout.length()).min(layout.chunk_size())
 }
 
 /// When the origin must be asked for `bytes` to have them here by `deadline`.
