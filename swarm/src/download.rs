@@ -70,12 +70,10 @@ pub struct Download {
     stale: bool,
     /// And it was more than room for another request.
     changed: bool,
-    /// Chunks are wanted that were not before.
-    grown: bool,
+    /// Chunks are missing that have not been looked at, or could not be asked for yet.
+    unsettled: bool,
     /// The readers have moved: other chunks may be wanted.
     moved: bool,
-    /// A request to the origin waits for more chunks to be worth it.
-    held_back: bool,
     /// When the next of the chunks that wait must be looked at again.
     look_again: Timestamp,
     /// When a request to a peer may be late, at the earliest.
@@ -130,9 +128,8 @@ impl Download {
             reported_failure: false,
             stale: false,
             changed: false,
-            grown: false,
+            unsettled: false,
             moved: false,
-            held_back: false,
             look_again: NEVER,
             late_from: NEVER,
             wake: None,
@@ -237,7 +234,7 @@ impl Download {
                 if let Some(slot) = self.slots.get_mut(chunk)
                     && slot.state == State::FromStore
                 {
-                    slot.state = State::Missing;
+                    slot.goes_missing();
                 }
             }
             Input::Expecting { peers } => {
@@ -270,7 +267,7 @@ impl Download {
                 if let Some(slot) = self.slots.get_mut(chunk)
                     && matches!(slot.state, State::FromOrigin(_))
                 {
-                    slot.state = State::Missing;
+                    slot.goes_missing();
                     self.origin.passed(chunk);
                 }
                 network.ban(link);
@@ -444,7 +441,7 @@ impl Download {
         self.cold.take_if(|(cold, _)| *cold == request);
         for slot in self.slots.iter_mut() {
             if slot.state == State::FromOrigin(request) {
-                slot.state = State::Missing;
+                slot.goes_missing();
             }
         }
     }

@@ -18,6 +18,8 @@ pub(crate) struct Slot {
     pub state: State,
     /// Since when it has been wanted.
     pub since: Timestamp,
+    /// While it is missing: when it has to be looked at again.
+    pub look_at: Timestamp,
     /// Peers that have failed to deliver it.
     pub failed: Vec<Link>,
     /// Bytes of the unverified beginning that a late peer has left, for the origin to
@@ -126,12 +128,25 @@ impl Slots {
 
 impl Slot {
     fn new(chunk: ChunkIndex, now: Timestamp) -> Self {
-        Self { chunk, state: State::Missing, since: now, failed: Vec::new(), kept: None }
+        Self {
+            chunk,
+            state: State::Missing,
+            since: now,
+            look_at: now,
+            failed: Vec::new(),
+            kept: None,
+        }
+    }
+
+    /// It will not come from where it was to come from.
+    pub fn goes_missing(&mut self) {
+        self.state = State::Missing;
+        self.look_at = Timestamp::default();
     }
 
     /// It will not come over `link`, and has to be asked for elsewhere.
     pub fn fails(&mut self, link: Link) {
-        self.state = State::Missing;
+        self.goes_missing();
         self.failed.push(link);
     }
 

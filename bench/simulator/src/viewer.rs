@@ -189,6 +189,7 @@ impl Viewer {
     /// Something happens. False if it is the end of the visit.
     pub fn handle(&mut self, event: Event, ctx: &mut Ctx<'_>) -> bool {
         let from = event.from;
+        let is_news = matches!(event.what, What::HaveRun { .. } | What::HaveSet(_));
         match event.what {
             What::Leave => return false,
             // The page serves others; nothing of this reaches the worker.
@@ -271,7 +272,10 @@ impl Viewer {
             | What::OriginNext { .. }
             | What::OriginDown => debug_assert!(false, "not for a viewer"),
         }
-        self.drive(ctx);
+        // A `have` brings nothing to read.
+        if !is_news || !self.later.is_empty() {
+            self.drive(ctx);
+        }
         true
     }
 

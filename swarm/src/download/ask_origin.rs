@@ -76,8 +76,6 @@ impl Download {
                 last.is_some_and(|last| last.0 < run.end) && run.end < layout.chunk_count();
             if !may_grow || run.end - run.start >= WORTHWHILE || is_urgent {
                 self.ask_origin(run, layout, now);
-            } else {
-                self.held_back = true;
             }
         }
     }

@@ -38,8 +38,8 @@ const PEERS_AT_WORK: usize = 4;
 /// further one.
 const FIND_PEERS_PAUSE: Duration = Duration::from_secs(5);
 
-/// No chunk that is missing waits for longer than this to be looked at.
-const LOOK_AT_ALL: Duration = Duration::from_millis(1000);
+/// A chunk that has nothing to wait for in particular is looked at again after this.
+const LOOK_AGAIN: Duration = Duration::from_millis(1000);
 
 /// Bytes that may be thrown away before guesses about peers get cautious.
 const WASTE_ALLOWED: u64 = 512 * 1024;
@@ -94,8 +94,7 @@ impl Download {
             let wanted = self.readers.wanted(layout);
             let before = self.slots.len();
             let unwanted = self.slots.want(&wanted, now);
-            self.grown |= self.slots.len() + unwanted.len() > before;
-            self.changed |= std::mem::take(&mut self.held_back);
+            self.unsettled |= self.slots.len() + unwanted.len() > before;
             self.let_go(unwanted, now, network);
         }
         if self.late_from <= now {
@@ -107,9 +106,7 @@ impl Download {
         }
         self.fetch(layout, now, network);
         self.look_for_peers(now, network);
-        if self.late_from != NEVER {
-            self.wake_at(self.late_from);
-        }
+        self.wake_at(self.late_from);
     }
 
     /// Nothing is known of the content: only the origin can say what it is,
@@ -208,24 +205,19 @@ impl Download {
 
     fn fetch(&mut self, layout: Layout, now: Timestamp, network: &mut Network) {
         if !self.slots.any_missing() {
-            (self.changed, self.grown, self.look_again) = (false, false, NEVER);
+            (self.changed, self.unsettled, self.look_again) = (false, false, NEVER);
             return;
         }
-        // Without a change, only those are looked at that are new or for whom there is
-        // room now.
+        // Without a change, only those are looked at that are due to be or for whom
+        // there is room now.
         let mut crew = Crew::default();
         self.muster(&mut crew, layout, now, network);
-        let all = std::mem::take(&mut self.changed)
-            || self.look_again <= now
-            || !(crew.has(Standing::Ready) || crew.has(Standing::Busy));
-        if all {
-            self.look_again = NEVER;
-        }
-        if !all && !crew.has(Standing::Ready) && !std::mem::take(&mut self.grown) {
-            self.wake_at_look_again();
+        let all = std::mem::take(&mut self.changed);
+        let due = self.unsettled || self.look_again <= now;
+        if !all && !due && !crew.has(Standing::Ready) {
+            self.wake_at(self.look_again);
             return;
         }
-        self.grown = false;
         let (mut first, mut rest) = self.missing(all, &crew, layout, now, network);
         let outlook = self.outlook(now, network);
         let mut from_origin: Vec<ChunkIndex> = Vec::new();
@@ -247,30 +239,38 @@ impl Download {
                     }
                     self.muster(&mut crew, layout, now, network);
                     if !all && !crew.has(Standing::Ready) {
-                        let is_new = |it: &ChunkIndex| self.is_new(*it, now);
-                        first.retain(is_new);
-                        rest.retain(is_new);
+                        let is_due = |it: &ChunkIndex| self.is_due_to_be_looked_at(*it, now);
+                        first.retain(is_due);
+                        rest.retain(is_due);
                     }
                 }
                 Choice::Wait(until) => {
-                    self.look_again = until.map_or(self.look_again, |at| self.look_again.min(at));
+                    if let Some(slot) = self.slots.get_mut(chunk) {
+                        slot.look_at = look_at(until, now);
+                    }
                 }
             }
         }
+        self.look_again = NEVER;
         if !from_origin.is_empty() {
             from_origin.sort_unstable();
             self.fetch_from_origin(from_origin, layout, now, network);
         }
-        if self.slots.any_missing() {
-            self.look_again = self.look_again.min(now + LOOK_AT_ALL);
-        }
-        self.wake_at_look_again();
+        self.settle(now);
     }
 
-    fn wake_at_look_again(&mut self) {
-        if self.look_again != NEVER {
-            self.wake_at(self.look_again);
+    /// Notes when which chunk has to be looked at again.
+    fn settle(&mut self, now: Timestamp) {
+        let missing = self.slots.iter().filter(|slot| slot.state == State::Missing);
+        self.unsettled = false;
+        for slot in missing {
+            // It could not be asked for, and is looked at whenever something happens.
+            let waits = slot.look_at > now;
+            self.unsettled |= !waits;
+            let at = if waits { slot.look_at } else { now + LOOK_AGAIN };
+            self.look_again = self.look_again.min(at);
         }
+        self.wake_at(self.look_again);
     }
 
     /// Finds out how each peer stands for a request of the usual size.
@@ -281,8 +281,8 @@ impl Download {
         crew.0.extend(self.holders.links().map(|link| network.standing(link, size, full, now)));
     }
 
-    fn is_new(&self, chunk: ChunkIndex, now: Timestamp) -> bool {
-        self.slots.get(chunk).is_some_and(|slot| slot.since == now)
+    fn is_due_to_be_looked_at(&self, chunk: ChunkIndex, now: Timestamp) -> bool {
+        self.slots.get(chunk).is_some_and(|slot| slot.look_at <= now)
     }
 
     fn outlook(&self, now: Timestamp, network: &Network) -> Outlook {
@@ -295,8 +295,8 @@ impl Download {
     }
 
     /// What has to be asked for, in the policy's order, and behind that what is not
-    /// due soon; unless `all` is wanted, what is new and what those hold who have
-    /// room. What the store holds is asked of it right away.
+    /// due soon; unless `all` is wanted, what is due to be looked at and what those
+    /// hold who have room. What the store holds is asked of it right away.
     fn missing(
         &mut self,
         all: bool,
@@ -316,7 +316,7 @@ impl Download {
                 continue;
             }
             let has_room = |it: (Link, Standing)| it.1 == Standing::Ready;
-            if !all && slot.since != now && !crew.holding(chunk, &self.holders).any(has_room) {
+            if !all && slot.look_at > now && !crew.holding(chunk, &self.holders).any(has_room) {
                 continue;
             }
             let is_soon = || {
@@ -412,10 +412,12 @@ impl Download {
             wasteful: outlook.wasteful,
             dice: self.rng.next_u32(),
         });
-        if let (Choice::Wait(_), Some(at)) = (choice, back_at) {
-            self.look_again = self.look_again.min(at);
+        match (choice, back_at) {
+            (Choice::Wait(until), Some(at)) => {
+                Choice::Wait(Some(until.map_or(at, |until| until.min(at))))
+            }
+            _ => choice,
         }
-        choice
     }
 
     /// Whether asking the origin for `chunk` as well would help: not a player to which
@@ -491,6 +493,9 @@ impl Download {
     }
 
     pub(super) fn wake_at(&mut self, at: Timestamp) {
+        if at == NEVER {
+            return;
+        }
         self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
     }
 }
@@ -498,6 +503,13 @@ impl Download {
 /// Bytes of a chunk, unless it is a short last one.
 pub(super) fn usual_size(layout: Layout) -> u32 {
     narrow(layout.length()).min(layout.chunk_size())
+}
+
+/// When a chunk is looked at again that has nothing to do before `until`: what that
+/// was reckoned from may change, so not much later than half-way.
+fn look_at(until: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    let until = until.unwrap_or(now + LOOK_AGAIN).max(Timestamp(now.0 + 1));
+    until.min(now + LOOK_AGAIN.max((until - now) / 2))
 }
 
 /// When the origin must be asked for `bytes` to have them here by `deadline`.
