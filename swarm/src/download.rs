@@ -1,7 +1,9 @@
 //! One content's download: what is known, what is under way. What to do next is
-//! decided in [`plan`].
+//! decided in [`plan`] and [`fetch`].
 
 mod ask_origin;
+mod crew;
+mod fetch;
 mod late;
 mod plan;
 

@@ -14,9 +14,8 @@ pub const ELECTED_TOGETHER: u32 = 4;
 #[derive(Debug, Default)]
 pub(crate) struct Holders(VecMap<Link, Holder>);
 
-/// One of them.
 #[derive(Debug)]
-pub(crate) struct Holder {
+struct Holder {
     /// Our id and the peer's, as both of us know them.
     ends: Option<(u64, u64)>,
     chunks: ChunkSet,
@@ -70,26 +69,22 @@ impl Holders {
     }
 
     /// All of them, always in the same order.
-    pub fn iter(&self) -> impl Iterator<Item = (Link, &Holder)> {
-        self.0.iter().map(|(link, it)| (*link, it))
-    }
-
-    /// How many hold `chunk`.
-    pub fn count_of(&self, chunk: ChunkIndex) -> usize {
-        self.0.values().filter(|it| it.holds(chunk)).count()
+    pub fn iter(&self) -> impl Iterator<Item = (Link, &ChunkSet)> {
+        self.0.iter().map(|(link, it)| (*link, &it.chunks))
     }
 
     /// Election by rendezvous hashing: of all that want `chunk` next and lack it, we
     /// and our peers, how many come before us. Every member ranks itself by the same
     /// hashes, so that two neighbours never both come first. Peers that are more
     /// than `window` chunks behind do not count: they will not ask for it for long.
-    pub fn rank(&self, chunk: ChunkIndex, window: u32) -> Rank {
+    /// `lacks` says of each holder, by its place, whether it lacks the chunk.
+    pub fn rank(&self, chunk: ChunkIndex, window: u32, lacks: impl Fn(usize) -> bool) -> Rank {
         let group = u64::from(chunk.0 / ELECTED_TOGETHER);
         let mut rank = Rank { before: 0, members: 1 };
-        for holder in self.0.values() {
+        for (place, holder) in self.0.values().enumerate() {
             let Some((me, peer)) = holder.ends.filter(|_| holder.known) else { continue };
             let near = holder.front.saturating_add(window) > chunk.0;
-            if !near || holder.chunks.contains(chunk) {
+            if !near || !lacks(place) {
                 continue;
             }
             rank.members += 1;
@@ -109,10 +104,6 @@ pub struct Rank {
 }
 
 impl Holder {
-    pub fn holds(&self, chunk: ChunkIndex) -> bool {
-        self.chunks.contains(chunk)
-    }
-
     fn replace(&mut self, chunks: ChunkSet) {
         self.front = chunks.runs().last().map_or(0, |run| run.end);
         self.chunks = chunks;

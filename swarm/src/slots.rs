@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use dcdn_protocol::{ChunkIndex, ChunkSet};
+use smallvec::SmallVec;
 
 use crate::{Link, OriginRequest, Timestamp};
 
@@ -88,13 +89,41 @@ impl Slots {
         self.0.get_mut(place)
     }
 
-    fn place(&self, chunk: ChunkIndex) -> Option<usize> {
-        // Of a single run each is where it should be.
-        let place = chunk.0.checked_sub(self.0.front()?.chunk.0)? as usize;
-        if self.0.get(place).is_some_and(|slot| slot.chunk == chunk) {
-            return Some(place);
+    /// The slot at a place of [`Slots::iter`].
+    pub fn at(&self, place: usize) -> &Slot {
+        &self.0[place]
+    }
+
+    /// The same, to change it.
+    pub fn at_mut(&mut self, place: usize) -> &mut Slot {
+        &mut self.0[place]
+    }
+
+    /// The places of those that are in `chunks`.
+    pub fn places(&self, chunks: &ChunkSet) -> Places {
+        let mut places = Places::default();
+        if let (Some(first), Some(last)) = (self.0.front(), self.last()) {
+            for run in chunks.runs_within(first.chunk.0..last.0 + 1) {
+                places.insert(self.place_from(run.start)..self.place_from(run.end));
+            }
         }
-        self.0.binary_search_by_key(&chunk, |slot| slot.chunk).ok()
+        places
+    }
+
+    fn place(&self, chunk: ChunkIndex) -> Option<usize> {
+        let place = self.place_from(chunk.0);
+        self.0.get(place).is_some_and(|slot| slot.chunk == chunk).then_some(place)
+    }
+
+    /// Where the first stands that is not before `chunk`.
+    fn place_from(&self, chunk: u32) -> usize {
+        // Of a single run each is where it should be.
+        let Some(first) = self.0.front() else { return 0 };
+        let place = chunk.saturating_sub(first.chunk.0) as usize;
+        match self.0.get(place) {
+            Some(slot) if slot.chunk.0 == chunk => place,
+            _ => self.0.partition_point(|slot| slot.chunk.0 < chunk),
+        }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Slot> {
@@ -123,6 +152,32 @@ impl Slots {
             return self.iter().any(|slot| is_missing(slot) && chunks.contains(slot.chunk));
         }
         chunks.iter().any(|chunk| self.get(chunk).is_some_and(is_missing))
+    }
+}
+
+/// A set of places among the slots: one bit for each.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Places(SmallVec<[u64; 1]>);
+
+impl Places {
+    pub fn contains(&self, place: usize) -> bool {
+        self.0.get(place / 64).is_some_and(|word| word >> (place % 64) & 1 == 1)
+    }
+
+    pub fn union(&mut self, other: &Self) {
+        if self.0.len() < other.0.len() {
+            self.0.resize(other.0.len(), 0);
+        }
+        self.0.iter_mut().zip(&other.0).for_each(|(word, more)| *word |= more);
+    }
+
+    fn insert(&mut self, places: Range<usize>) {
+        for place in places {
+            if self.0.len() <= place / 64 {
+                self.0.resize(place / 64 + 1, 0);
+            }
+            self.0[place / 64] |= 1 << (place % 64);
+        }
     }
 }
 

@@ -100,6 +100,13 @@ impl ChunkSet {
         self.0.iter().cloned()
     }
 
+    /// The runs that have something in `bounds`, cut off there.
+    pub fn runs_within(&self, bounds: Range<u32>) -> impl Iterator<Item = Range<u32>> {
+        let from = self.first_behind(bounds.start);
+        let near = self.0[from..].iter().take_while(move |run| run.start < bounds.end);
+        near.map(move |run| run.start.max(bounds.start)..run.end.min(bounds.end))
+    }
+
     /// The chunks, ascending.
     pub fn iter(&self) -> impl Iterator<Item = ChunkIndex> {
         self.0.iter().flat_map(|run| run.clone().map(ChunkIndex))

@@ -72,6 +72,7 @@ impl Download {
         };
         let mut under_way: Vec<_> = self.slots.iter().filter_map(from_peer).collect();
         under_way.sort_unstable();
+        let keeps_up = self.keeps_up(now, network);
         let (mut of, mut ahead) = (None, 0);
         for (link, since, chunk, received) in under_way {
             if of.replace(link) != Some(link) {
@@ -86,7 +87,7 @@ impl Download {
                 rescue_at
             } else if now + takes <= deadline
                 || takes <= network.origin_takes(missing) * 3 / 2
-                || !self.origin_helps(chunk, layout, now, network)
+                || !self.origin_helps(chunk, layout, keeps_up)
             {
                 now + LOOK_AGAIN
             } else {
