@@ -334,7 +334,7 @@ impl Mesh {
         member.holds.insert(content, chunks.clone());
         self.push(Command::Worker(ToWorker::PeerHas { peer, content, chunks }));
         // It may have lost what we did not tell it of because it had it.
-        self.tell_peer(peer, content, now);
+        self.tell_peer(peer, content, now, 0.0);
         self.refresh_one(content);
     }
 

@@ -44,9 +44,6 @@ struct Cli {
     /// KiB of a chunk
     #[arg(long)]
     chunk_kib: Option<u32>,
-    /// Milliseconds between two `have`s to the same peer; 2000 makes huge runs faster
-    #[arg(long)]
-    have_ms: Option<u64>,
     /// Percentage of pairs that cannot connect
     #[arg(long)]
     nat_percent: Option<f64>,
@@ -121,7 +118,6 @@ impl Cli {
             origin_mbit: self.origin_mbit,
             minutes: self.minutes,
             chunk_kib: self.chunk_kib,
-            have_ms: self.have_ms,
             nat_percent: self.nat_percent,
         })
     }

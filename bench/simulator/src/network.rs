@@ -38,8 +38,6 @@ pub struct NetworkModel {
     pub origin: OriginModel,
     /// The coordination server.
     pub coord: CoordModel,
-    /// Milliseconds between two `have`s to the same peer at the least.
-    pub have_interval_ms: u64,
     /// Milliseconds of CPU and of the network's setting up beyond round trips that a
     /// connection takes: 8 to 15 were measured on loopback (DESIGN section 3.9).
     pub connect_ms: u64,
@@ -153,7 +151,6 @@ impl Default for NetworkModel {
                 down: None,
             },
             coord: CoordModel { delay_ms: 10, think_ms: 2, report_interval_ms: 5_000 },
-            have_interval_ms: 250,
             connect_ms: 20,
             max_peers: 8,
             liar_percent: 0.0,

@@ -111,8 +111,6 @@ pub struct Options {
     pub minutes: Option<f64>,
     /// KiB of a chunk.
     pub chunk_kib: Option<u32>,
-    /// Milliseconds between two `have`s to the same peer.
-    pub have_ms: Option<u64>,
     /// Percentage of pairs that cannot connect.
     pub nat_percent: Option<f64>,
 }
@@ -128,7 +126,6 @@ impl Default for Options {
             origin_mbit: None,
             minutes: None,
             chunk_kib: None,
-            have_ms: None,
             nat_percent: None,
         }
     }
@@ -180,9 +177,6 @@ pub fn build(name: Name, options: &Options) -> Result<World> {
     }?;
     if let Some(mbit) = options.origin_mbit {
         world.net.origin.mbit = (mbit > 0).then_some(mbit);
-    }
-    if let Some(ms) = options.have_ms {
-        world.net.have_interval_ms = ms;
     }
     if let Some(percent) = options.nat_percent {
         world.net.nat_percent = percent;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dcdn_protocol::message::peer::have_interval_ms;
 use dcdn_protocol::{ChunkSet, ContentId, PeerId};
 
 #[derive(Debug)]
@@ -25,6 +26,18 @@ pub(super) struct Member {
 pub(super) struct Told {
     pub chunks: ChunkSet,
     pub at: f64,
+    /// When it asked to be told.
+    pub since: f64,
+}
+
+impl Told {
+    /// When it may be told again, in the page's milliseconds.
+    pub fn due(&self, now: f64) -> f64 {
+        // Casts of floats saturate, and what is less than a millisecond does not matter.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let asked_for = (now - self.since) as u64;
+        self.at + f64::from(have_interval_ms(asked_for))
+    }
 }
 
 impl Member {

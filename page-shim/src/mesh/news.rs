@@ -8,8 +8,9 @@ use dcdn_protocol::{ChunkSet, ContentId, PeerId};
 use super::member::Told;
 use super::{Command, Coordination, MAX_INTERESTS, Mesh};
 
-/// Least milliseconds between two `Have` of one content to one peer.
-pub const SPREAD_INTERVAL_MS: f64 = 250.0;
+/// A peer that may be told of news within so many milliseconds is told together with
+/// those that may be told now: one awakening serves all.
+const TOLD_TOGETHER_MS: f64 = 125.0;
 
 /// Runs of chunks in one `Have`: 18 bytes each at the most, and a message has 64 KiB.
 const MAX_RUNS: usize = 3000;
@@ -36,7 +37,7 @@ impl Mesh {
             .flat_map(|(&peer, member)| member.interests.keys().map(move |&it| (peer, it)))
             .collect();
         for (peer, content) in interests {
-            self.tell_peer(peer, content, now);
+            self.tell_peer(peer, content, now, TOLD_TOGETHER_MS);
         }
     }
 
@@ -45,7 +46,7 @@ impl Mesh {
         let chunks = self.held(content, MAX_RUNS);
         let Some(member) = self.members.get_mut(&peer) else { return };
         if member.interests.len() < MAX_INTERESTS || member.interests.contains_key(&content) {
-            member.interests.insert(content, Told { chunks: chunks.clone(), at: now });
+            member.interests.insert(content, Told { chunks: chunks.clone(), at: now, since: now });
         }
         self.push(Command::Tell(peer, PeerMessage::Have { content, chunks }));
     }
@@ -53,25 +54,25 @@ impl Mesh {
     /// Tells every interested peer of what we hold.
     pub(super) fn tell_peers(&mut self, content: ContentId, now: f64) {
         for peer in self.open_peers() {
-            self.tell_peer(peer, content, now);
+            self.tell_peer(peer, content, now, 0.0);
         }
     }
 
-    /// Tells an interested peer of what we hold, if it should hear of it: at once, or
-    /// when it may be told again.
-    pub(super) fn tell_peer(&mut self, peer: PeerId, content: ContentId, now: f64) {
+    /// Tells an interested peer of what we hold, if it should hear of it: at once if it
+    /// may be told again within `early` milliseconds, or else when it may be.
+    pub(super) fn tell_peer(&mut self, peer: PeerId, content: ContentId, now: f64, early: f64) {
         let chunks = self.held(content, MAX_RUNS);
         let Some(member) = self.members.get_mut(&peer) else { return };
         if !member.open || !member.should_hear(content, &chunks) {
             return;
         }
         let Some(told) = member.interests.get_mut(&content) else { return };
-        let due = told.at + SPREAD_INTERVAL_MS;
-        if now < due {
+        let due = told.due(now);
+        if now + early < due {
             self.wake_at(due);
             return;
         }
-        *told = Told { chunks: chunks.clone(), at: now };
+        *told = Told { chunks: chunks.clone(), at: now, since: told.since };
         self.push(Command::Tell(peer, PeerMessage::Have { content, chunks }));
     }
 

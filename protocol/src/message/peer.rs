@@ -21,6 +21,23 @@ pub const MAX_MESSAGE: usize = 64 * 1024;
 /// a default chunk is five equal pieces, and the header has room.
 pub const PIECE_SIZE: u32 = 52 * 1024;
 
+/// Least milliseconds between two [`PeerMessage::Have`] of one content to one peer that
+/// asked for them within the last [`EAGER_MS`].
+pub const EAGER_HAVE_INTERVAL_MS: u32 = 250;
+
+/// And to one that asked before that.
+pub const CALM_HAVE_INTERVAL_MS: u32 = 1_000;
+
+/// How long a peer is told of news eagerly: what a crowd that has just come together
+/// needs next is what somebody has just got. Later, what is news is wanted in seconds.
+pub const EAGER_MS: u32 = 10_000;
+
+/// Least milliseconds between two [`PeerMessage::Have`] of one content to a peer that
+/// asked for them `asked_for_ms` ago.
+pub fn have_interval_ms(asked_for_ms: u64) -> u32 {
+    if asked_for_ms < u64::from(EAGER_MS) { EAGER_HAVE_INTERVAL_MS } else { CALM_HAVE_INTERVAL_MS }
+}
+
 /// Most requests that a peer keeps waiting for one other peer; the next is
 /// answered with [`ChunkFailReason::Busy`].
 pub const MAX_QUEUED_REQUESTS: usize = 32;

@@ -22,6 +22,9 @@ const IN_ORDER: Duration = Duration::from_millis(8000);
 /// A chunk that has nothing to wait for in particular is looked at again after this.
 const LOOK_AGAIN: Duration = Duration::from_millis(1000);
 
+/// What is looked at again within the same so many milliseconds is looked at together.
+const LOOKED_AT_TOGETHER_MS: u64 = 500;
+
 /// Bytes that may be thrown away before guesses about peers get cautious.
 const WASTE_ALLOWED: u64 = 512 * 1024;
 
@@ -250,8 +253,10 @@ impl Download {
 }
 
 /// When a chunk is looked at again that has nothing to do before `until`: what that
-/// was reckoned from may change, so not much later than half-way.
+/// was reckoned from may change, so not much later than half-way. Then it does not matter
+/// when exactly, and those that are due about then are looked at together.
 fn look_at(until: Option<Timestamp>, now: Timestamp) -> Timestamp {
     let until = until.unwrap_or(now + LOOK_AGAIN).max(Timestamp(now.0 + 1));
-    until.min(now + LOOK_AGAIN.max((until - now) / 2))
+    let again = now + LOOK_AGAIN.max((until - now) / 2);
+    until.min(Timestamp(again.0.next_multiple_of(LOOKED_AT_TOGETHER_MS)))
 }

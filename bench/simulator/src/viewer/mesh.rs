@@ -2,6 +2,7 @@
 //! far as it takes time or messages. The worker hears of it in the same order.
 
 use dcdn_protocol::message::coord::{ADAPTIVE_WANT, DEFAULT_WANT, MAX_HELD_RUNS};
+use dcdn_protocol::message::peer::have_interval_ms;
 use dcdn_protocol::{ChunkSet, PolicyName};
 use dcdn_swarm::{Input, Link};
 use smallvec::SmallVec;
@@ -53,8 +54,8 @@ pub struct Topic {
     pub content: ContentNo,
     /// We asked to be told.
     pub asked: bool,
-    /// The peer asked to be told.
-    pub interested: bool,
+    /// Since when the peer has wanted to be told.
+    pub interested: Option<u64>,
     /// What the peer holds.
     pub holds: Holdings,
     /// When we last told it what we hold.
@@ -78,6 +79,10 @@ pub struct Swarm {
     reported: (u32, u64),
 }
 
+/// Peers that may be told within so many milliseconds are told together: the mesh's
+/// own constant.
+const TOLD_TOGETHER_MS: u64 = 125;
+
 const NO_NEWS: (u32, u32) = (u32::MAX, 0);
 
 impl Member {
@@ -88,7 +93,7 @@ impl Member {
             self.topics.push(Topic {
                 content,
                 asked: false,
-                interested: false,
+                interested: None,
                 holds: Holdings::Nothing,
                 told_at: 0,
                 news: NO_NEWS,
@@ -100,7 +105,7 @@ impl Member {
 
     fn may_hold(&self, content: ContentNo) -> bool {
         let mut topics = self.topics.iter();
-        topics.any(|it| it.content == content && (it.interested || !it.holds.is_empty()))
+        topics.any(|it| it.content == content && (it.interested.is_some() || !it.holds.is_empty()))
     }
 }
 
@@ -204,7 +209,9 @@ impl Viewer {
 
     /// Sends the `have`s that are due and comes back for those that are not yet.
     pub(super) fn tell_news(&mut self, new: Option<(ContentNo, u32)>, ctx: &mut Ctx<'_>) {
-        let (now, interval) = (ctx.now, ctx.world.net.have_interval_ms);
+        let now = ctx.now;
+        // One awakening serves all that are due about then.
+        let early = if new.is_none() { TOLD_TOGETHER_MS } else { 0 };
         let mut next = u64::MAX;
         for place in 0..self.members.len() {
             let member = &mut self.members[place];
@@ -219,11 +226,12 @@ impl Viewer {
                     topic.news = (topic.news.0.min(chunk), topic.news.1.max(chunk));
                 }
                 let (first, last) = topic.news;
-                if first > last || !topic.interested || topic.holds.cover(first, last) {
+                let Some(since) = topic.interested else { continue };
+                if first > last || topic.holds.cover(first, last) {
                     continue;
                 }
-                match topic.told_at + interval {
-                    at if at > now => next = next.min(at),
+                match topic.told_at + u64::from(have_interval_ms(now - since)) {
+                    at if at > now + early => next = next.min(at),
                     // One at a time: the others are looked at again at once.
                     _ if due.is_some() => next = next.min(now + 1),
                     _ => due = Some(topic.content),
@@ -407,7 +415,7 @@ impl Viewer {
 
     pub(super) fn on_interested(&mut self, peer: EntityId, content: ContentNo, ctx: &mut Ctx<'_>) {
         let Some(place) = self.members.iter().position(|it| it.peer == peer) else { return };
-        self.members[place].topic(content).interested = true;
+        self.members[place].topic(content).interested.get_or_insert(ctx.now);
         self.tell_holding(place, content, ctx);
         self.refresh_one(content, ctx);
     }
