@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use dcdn_protocol::{ChunkIndex, ChunkSet};
-use smallvec::SmallVec;
 
 use crate::{Link, OriginRequest, Timestamp};
 
@@ -155,30 +154,50 @@ impl Slots {
     }
 }
 
-/// A set of places among the slots: one bit for each.
+/// A set of places among the slots: one bit for each. There are seldom more than the
+/// first 64.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Places(SmallVec<[u64; 1]>);
+pub(crate) struct Places {
+    first: u64,
+    more: Vec<u64>,
+}
 
 impl Places {
     pub fn contains(&self, place: usize) -> bool {
-        self.0.get(place / 64).is_some_and(|word| word >> (place % 64) & 1 == 1)
+        let word = match place.checked_sub(64) {
+            None => self.first,
+            Some(behind) => self.more.get(behind / 64).copied().unwrap_or(0),
+        };
+        word >> (place % 64) & 1 == 1
     }
 
     pub fn union(&mut self, other: &Self) {
-        if self.0.len() < other.0.len() {
-            self.0.resize(other.0.len(), 0);
+        self.first |= other.first;
+        if self.more.len() < other.more.len() {
+            self.more.resize(other.more.len(), 0);
         }
-        self.0.iter_mut().zip(&other.0).for_each(|(word, more)| *word |= more);
+        self.more.iter_mut().zip(&other.more).for_each(|(word, more)| *word |= more);
     }
 
     fn insert(&mut self, places: Range<usize>) {
-        for place in places {
-            if self.0.len() <= place / 64 {
-                self.0.resize(place / 64 + 1, 0);
-            }
-            self.0[place / 64] |= 1 << (place % 64);
+        self.first |= bits(&places, 0);
+        let words = places.end.div_ceil(64).saturating_sub(1);
+        if self.more.len() < words {
+            self.more.resize(words, 0);
+        }
+        for (n, word) in self.more.iter_mut().enumerate().take(words) {
+            *word |= bits(&places, (n + 1) * 64);
         }
     }
+}
+
+/// Those of the 64 places from `start` on that are in `places`.
+fn bits(places: &Range<usize>, start: usize) -> u64 {
+    let below = |place: usize| match place.saturating_sub(start) {
+        count @ 0..64 => (1 << count) - 1,
+        _ => u64::MAX,
+    };
+    below(places.end) & !below(places.start)
 }
 
 impl Slot {
@@ -210,6 +229,27 @@ impl Slot {
         match self.state {
             State::FromPeer { link, .. } | State::Salvaging { link, .. } => Some(link),
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_a_set_however_many() {
+        for (from, to) in [(0, 0), (0, 1), (3, 64), (0, 64), (63, 65), (60, 200), (128, 192)] {
+            let mut places = Places::default();
+            places.insert(from..to);
+            let mut all = Places::default();
+            all.insert(250..251);
+            all.union(&places);
+            for place in 0..300 {
+                let inside = (from..to).contains(&place);
+                assert_eq!(places.contains(place), inside, "{place} of {from}..{to}");
+                assert_eq!(all.contains(place), inside || place == 250);
+            }
         }
     }
 }

@@ -31,7 +31,7 @@ impl Crew {
 
     /// Looks again at who has room for a chunk of the usual size.
     pub fn stand(&mut self, layout: Layout, now: Timestamp, network: &Network) {
-        let size = narrow(layout.length()).min(layout.chunk_size());
+        let size = usual_size(layout);
         let full = network.line_is_full(size);
         for it in &mut self.0 {
             it.standing = network.standing(it.link, size, full, now);
@@ -69,4 +69,9 @@ impl Crew {
     pub fn holds(&self, member: usize, place: usize) -> bool {
         self.0.get(member).is_some_and(|it| it.holds.contains(place))
     }
+}
+
+/// Bytes of a chunk, unless it is a short last one.
+pub(super) fn usual_size(layout: Layout) -> u32 {
+    narrow(layout.length()).min(layout.chunk_size())
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use dcdn_protocol::{ChunkIndex, Layout};
 use rand_core::Rng;
 
-use super::crew::Crew;
+use super::crew::{Crew, usual_size};
 use super::plan::origin_by;
 use super::{Download, Manifest, NEVER, narrow};
 use crate::network::{Network, Standing};
@@ -54,8 +54,13 @@ impl Download {
         // there is room now.
         let all = std::mem::take(&mut self.changed);
         let due = self.unsettled || self.look_again <= now;
+        let idle = !all && !due;
+        if idle && network.line_is_full(usual_size(layout)) {
+            self.wake_at(self.look_again);
+            return;
+        }
         let mut crew = Crew::muster(&self.holders, layout, now, network);
-        if !all && !due && !crew.has_room() {
+        if idle && !crew.has_room() {
             self.wake_at(self.look_again);
             return;
         }
@@ -133,13 +138,14 @@ impl Download {
         let order = self.policy.order();
         let one_reader = self.readers.count() < 2;
         let in_reach = crew.in_reach();
+        let stored = self.slots.places(&self.stored);
         let (mut first, mut rest) = (VecDeque::new(), VecDeque::new());
         for (place, slot) in self.slots.iter_mut().enumerate() {
             if slot.state != State::Missing {
                 continue;
             }
             let chunk = slot.chunk;
-            if self.stored.contains(chunk) {
+            if stored.contains(place) {
                 slot.state = State::FromStore;
                 self.commands.push_back(Command::ReadStore { chunk });
                 continue;
