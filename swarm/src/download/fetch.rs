@@ -261,7 +261,7 @@ impl Download {
 /// When a chunk is looked at again that has nothing to do before `until`: what that
 /// was reckoned from may change, so not much later than half-way. Then it does not matter
 /// when exactly, and those that are due about then are looked at together.
-fn look_at(until: Option<Timestamp>, now: Timestamp) -> Timestamp {
+pub(super) fn look_at(until: Option<Timestamp>, now: Timestamp) -> Timestamp {
     let until = until.unwrap_or(now + LOOK_AGAIN).max(Timestamp(now.0 + 1));
     let again = now + LOOK_AGAIN.max((until - now) / 2);
     until.min(Timestamp(again.0.next_multiple_of(LOOKED_AT_TOGETHER_MS)))

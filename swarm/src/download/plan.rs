@@ -5,6 +5,7 @@ use std::time::Duration;
 use dcdn_protocol::chunk::DEFAULT_CHUNK_SIZE;
 use dcdn_protocol::{ByteRange, Layout};
 
+use super::fetch::look_at;
 use super::{Download, Expecting, FindPeers, Manifest, NEVER};
 use crate::network::{Network, Standing};
 use crate::origin::MAX_ORIGIN_RUN;
@@ -29,6 +30,9 @@ const PEERS_AT_WORK: usize = 4;
 /// further one.
 const FIND_PEERS_PAUSE: Duration = Duration::from_secs(5);
 
+/// Chunks ahead of what is new that leave time to look at that with others.
+const FAR: usize = 16;
+
 impl Download {
     pub(super) fn plan(&mut self, now: Timestamp, network: &mut Network) {
         self.wake = None;
@@ -44,7 +48,13 @@ impl Download {
             let wanted = self.readers.wanted(layout);
             let before = self.slots.len();
             let unwanted = self.slots.want(&wanted, now);
-            self.unsettled |= self.slots.len() + unwanted.len() > before;
+            let (kept, grown) =
+                (before - unwanted.len(), self.slots.len() + unwanted.len() > before);
+            if grown && kept >= FAR && !self.unsettled && !self.holders.is_empty() {
+                self.look_again = self.look_again.min(look_at(None, now));
+            } else {
+                self.unsettled |= grown;
+            }
             self.let_go(unwanted, now, network);
         }
         if self.late_from <= now {
