@@ -142,7 +142,8 @@ impl Slots {
     }
 
     pub fn any_missing(&self) -> bool {
-        self.0.iter().any(|slot| slot.state == State::Missing)
+        // What is farthest ahead is missing for longest.
+        self.0.iter().rev().any(|slot| slot.state == State::Missing)
     }
 
     pub fn any_missing_of(&self, chunks: &ChunkSet) -> bool {

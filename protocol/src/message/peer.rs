@@ -26,7 +26,7 @@ pub const PIECE_SIZE: u32 = 52 * 1024;
 pub const EAGER_HAVE_INTERVAL_MS: u32 = 250;
 
 /// And to one that asked before that.
-pub const CALM_HAVE_INTERVAL_MS: u32 = 1_000;
+pub const CALM_HAVE_INTERVAL_MS: u32 = 2_000;
 
 /// How long a peer is told of news eagerly: what a crowd that has just come together
 /// needs next is what somebody has just got. Later, what is news is wanted in seconds.

@@ -26,6 +26,9 @@ const ORIGIN_MARGIN: Duration = Duration::from_millis(50);
 /// Peers that should be at work at once.
 const PEERS_AT_WORK: usize = 4;
 
+/// How often those at work are counted.
+const PEERS_COUNTED_EVERY: Duration = Duration::from_millis(500);
+
 /// Pause after the first time that more peers were asked for; doubled after each
 /// further one.
 const FIND_PEERS_PAUSE: Duration = Duration::from_secs(5);
@@ -189,12 +192,15 @@ impl Download {
     }
 
     fn look_for_peers(&mut self, now: Timestamp, network: &Network) {
+        if self.find_peers.next > now {
+            return;
+        }
         let searching = self.manifest == Manifest::Ready
             && self.policy.keeps_deadlines()
             && self.expecting != Expecting::Unknown
             && self.peers_until(now).is_none()
             && self.slots.any_missing();
-        if !searching || self.find_peers.next > now {
+        if !searching {
             return;
         }
         let works = |link: &Link| {
@@ -202,6 +208,7 @@ impl Download {
         };
         let at_work = self.holders.links().filter(works).count();
         if at_work >= PEERS_AT_WORK {
+            self.find_peers.next = now + PEERS_COUNTED_EVERY;
             return;
         }
         let FindPeers { asked, .. } = self.find_peers;
