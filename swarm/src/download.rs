@@ -62,6 +62,8 @@ pub struct Download {
     expecting: Expecting,
     origin: Origin,
     find_peers: FindPeers,
+    /// When the last connection opened.
+    last_up: Timestamp,
     /// Chunks that nobody wanted any more while a page was handing over what has come.
     abandoned: VecSet<ChunkIndex>,
     /// Bytes that came and were thrown away, and bytes that were of use.
@@ -124,6 +126,7 @@ impl Download {
             expecting: Expecting::Unknown,
             origin: Origin::default(),
             find_peers: FindPeers::default(),
+            last_up: Timestamp::default(),
             abandoned: VecSet::new(),
             wasted: 0,
             useful: 0,
@@ -247,6 +250,7 @@ impl Download {
                 }
             }
             Input::LinkUp { link, me, peer, expected } => {
+                self.last_up = now;
                 self.holders.up(link, me, peer, expected);
             }
             Input::LinkDown { link } => {

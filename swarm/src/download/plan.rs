@@ -17,7 +17,7 @@ use crate::{Command, Link, OriginRequest, Timestamp};
 /// coordination hangs or a page has no script tag.
 const COORDINATION_PATIENCE: Duration = Duration::from_millis(2000);
 
-/// How long peers that are still connecting are waited for once some have connected.
+/// How long peers that are still connecting are waited for after one has connected.
 const STRAGGLER_PATIENCE: Duration = Duration::from_millis(500);
 
 /// The origin is asked this much before it would have to be.
@@ -177,11 +177,11 @@ impl Download {
                 if known >= count {
                     return None;
                 }
-                let patience = match known > 0 && self.policy.keeps_deadlines() {
-                    true => STRAGGLER_PATIENCE.min(self.slack.fixed),
-                    false => self.slack.fixed,
-                };
-                since + patience
+                let patience = since + self.slack.fixed;
+                match known > 0 && self.policy.keeps_deadlines() {
+                    true => patience.min(self.last_up.max(since) + STRAGGLER_PATIENCE),
+                    false => patience,
+                }
             }
         };
         (until > now).then_some(until)
