@@ -52,6 +52,12 @@ pub(crate) struct Slack {
     pub percent: u32,
 }
 
+impl Slack {
+    pub fn is_zero(self) -> bool {
+        self.fixed.is_zero() && self.percent == 0
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Reader {
     /// Where reading began, perhaps in an earlier range.

@@ -5,6 +5,7 @@
 
 mod demo;
 mod first_visitor;
+mod flash_crowd;
 mod harness;
 mod lost_peer;
 mod lying_peer;

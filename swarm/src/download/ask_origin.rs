@@ -27,6 +27,13 @@ const URGENT: u32 = 8;
 /// More would only stand in the way of what peers send.
 const BESIDE_PEERS: Duration = Duration::from_millis(2000);
 
+/// Whoever is the first of a crowd is alone for a moment. For this long it asks for no
+/// more than [`RUN_BEFORE_COMPANY`] chunks at a time.
+const COMPANY_PATIENCE: Duration = Duration::from_millis(5000);
+
+/// Chunks of a request before others may have come.
+const RUN_BEFORE_COMPANY: u32 = 4;
+
 impl Download {
     /// Asks the origin for `chunks`, ascending, neighbours in one request.
     pub(super) fn fetch_from_origin(
@@ -56,9 +63,12 @@ impl Download {
         }
         let last = self.slots.last();
         let is_short = self.policy.keeps_deadlines() && !self.holders.is_empty();
-        let longest = match is_short {
-            true => self.share(layout, network).min(MAX_ORIGIN_RUN),
-            false => MAX_ORIGIN_RUN,
+        let longest = if is_short {
+            self.share(layout, network).min(MAX_ORIGIN_RUN)
+        } else if self.may_get_company(now) {
+            RUN_BEFORE_COMPANY
+        } else {
+            MAX_ORIGIN_RUN
         };
         for run in self.runs(&chunks, longest) {
             let first = ChunkIndex(run.start);
@@ -78,6 +88,12 @@ impl Download {
                 self.ask_origin(run, layout, now);
             }
         }
+    }
+
+    /// Whether others may still come who would share what has to be fetched.
+    fn may_get_company(&self, now: Timestamp) -> bool {
+        let began = self.opened_at.unwrap_or_default();
+        self.policy.keeps_deadlines() && !self.slack.is_zero() && now < began + COMPANY_PATIENCE
     }
 
     fn is_due(&self, chunk: ChunkIndex, layout: Layout, by: Timestamp, network: &Network) -> bool {

@@ -82,8 +82,9 @@ impl Policy for Adaptive {
 
 impl Adaptive {
     /// When it is our turn to fetch for all what nobody holds: the first of the
-    /// members at once, the others one after another in the second half of the time
-    /// that there is.
+    /// members at once, the others one after another in the last quarter of the time
+    /// that there is. A backup that comes too early makes the origin's line slower for
+    /// the first.
     fn turn(&self, view: &View<'_>) -> crate::Timestamp {
         if let Some(until) = view.peers_until {
             // Whoever is still to come may hold it, or have the turn.
@@ -93,8 +94,7 @@ impl Adaptive {
         if before == 0 {
             return view.wanted_since;
         }
-        // The first has half of the time to fetch it and to pass it on.
         let time = view.origin_by - view.wanted_since;
-        view.wanted_since + time * (members + before) / (2 * members)
+        view.wanted_since + time * (3 * members + before) / (4 * members)
     }
 }
