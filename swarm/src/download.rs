@@ -431,7 +431,7 @@ impl Download {
             }
             State::FromOrigin(_) if from.is_none() => {
                 self.origin.delivered(chunk);
-                network.origin.delivered(size, now);
+                network.origin.delivered(size.saturating_sub(slot.begun), now);
             }
             _ => {}
         }

@@ -25,6 +25,8 @@ pub(crate) struct Slot {
     /// Bytes of the unverified beginning that a late peer has left, for the origin to
     /// complete.
     pub kept: Option<u32>,
+    /// While it is on its way from the origin: bytes that were there already.
+    pub begun: u32,
 }
 
 /// Where a wanted chunk is.
@@ -210,6 +212,7 @@ impl Slot {
             look_at: now,
             failed: Vec::new(),
             kept: None,
+            begun: 0,
         }
     }
 

@@ -160,9 +160,8 @@ impl Download {
         for chunk in chunks.clone().map(ChunkIndex) {
             let Some(slot) = self.slots.get_mut(chunk) else { continue };
             slot.state = State::FromOrigin(request);
-            if let Some(kept) = slot.kept.take() {
-                range.start += u64::from(kept);
-            }
+            slot.begun = slot.kept.take().unwrap_or(0);
+            range.start += u64::from(slot.begun);
         }
         self.commands.push_back(Command::FetchOrigin { request, range });
     }
@@ -180,7 +179,7 @@ impl Download {
             match (self.origin.will_bring(chunk), self.slots.get_mut(chunk)) {
                 (Some(request), Some(slot)) => {
                     slot.state = State::FromOrigin(request);
-                    slot.kept = None;
+                    (slot.kept, slot.begun) = (None, 0);
                 }
                 _ => behind = true,
             }
@@ -195,7 +194,7 @@ impl Download {
         let request = self.origin.start(now);
         for slot in self.slots.iter_mut().filter(|slot| slot.state == State::Missing) {
             slot.state = State::FromOrigin(request);
-            slot.kept = None;
+            (slot.kept, slot.begun) = (None, 0);
         }
         let range = ByteRange::new(0, layout.length());
         self.commands.push_back(Command::FetchOrigin { request, range });
