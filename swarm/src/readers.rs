@@ -27,7 +27,8 @@ const READS_ON_AFTER: u64 = 1024 * 1024;
 /// 4 Mbit/s. Its visitor waits for these bytes.
 const START_BYTES: u64 = 1024 * 1024;
 
-/// The part of the slack that counts for them: one over this.
+/// The part of the slack that counts for them and for as many behind them, which it
+/// plays while its buffer is thin: one over this.
 const START_SLACK: u32 = 4;
 
 /// What a player is taken to play until its pace is known, in bytes per second: a
@@ -243,7 +244,7 @@ impl Reader {
                 let near = bytes.start < self.position.saturating_add(NEAR_BYTES);
                 alone.max(if near { shown.min(alone + slack) } else { shown })
             }
-            None if span <= START_BYTES => alone + slack / START_SLACK,
+            None if span <= START_BYTES * 2 => alone + slack / START_SLACK,
             None => alone + slack,
         }
     }
