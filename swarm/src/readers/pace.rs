@@ -86,7 +86,13 @@ impl Pace {
 
     /// It has asked for its next range.
     pub fn resumes(&mut self, position: u64, there: bool, now: Timestamp) {
-        self.advanced(0, position, there, now);
+        if there {
+            self.advanced(0, position, there, now);
+            return;
+        }
+        // What it will take is not there to be counted, so the time is not either.
+        self.anchor = (now, position);
+        (self.last, self.next, self.filling) = (now, Next::Missing, true);
     }
 
     /// When the reader will want the byte at `offset`, if it has ever taken its time.
@@ -108,6 +114,49 @@ impl Pace {
         if self.free_ms > HALVED_AFTER_MS * 2 {
             self.free_ms /= 2;
             self.bytes /= 2;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHUNK: u64 = 262_144;
+    const MS: u64 = 500;
+
+    /// A player that takes a chunk every 500 ms, in ranges of eight; of each range
+    /// the first chunk comes late by `late` milliseconds, and is made up for.
+    fn played(late: u64) -> Pace {
+        let mut pace = Pace::new(Timestamp(0));
+        let mut position = 0;
+        for range in 0..20 {
+            let start = range * 8 * MS;
+            if range > 0 {
+                pace.resumes(position, late == 0, Timestamp(start));
+            }
+            if late > 0 || range == 0 {
+                pace.fed(Timestamp(start + late));
+            }
+            for chunk in 0..8 {
+                let at = (start + chunk * MS).max(start + late);
+                position += CHUNK;
+                pace.advanced(CHUNK, position, chunk < 7, Timestamp(at));
+            }
+            pace.pauses();
+        }
+        pace
+    }
+
+    #[test]
+    fn what_comes_late_makes_a_player_no_slower() {
+        for late in [0, 100, 400] {
+            let pace = played(late);
+            let (since, position) = pace.anchor;
+            let wants = pace.wants_at(position + 100 * CHUNK, 1).expect("a known pace");
+            let each = (wants - since).as_millis() / 100;
+            // Faster is safe: what is needed is there sooner.
+            assert!((430..=505).contains(&each), "{each} ms a chunk, {late} ms late");
         }
     }
 }
