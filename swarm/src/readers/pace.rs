@@ -91,7 +91,9 @@ impl Pace {
             return;
         }
         // What it will take is not there to be counted, so the time is not either.
-        self.anchor = (now, position);
+        if now - self.last >= Duration::from_millis(AT_ONCE_MS) {
+            self.anchor = (now, position);
+        }
         (self.last, self.next, self.filling) = (now, Next::Missing, true);
     }
 
