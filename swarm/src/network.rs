@@ -270,9 +270,11 @@ impl Network {
     }
 
     /// Whether bytes come in about as fast as the origin alone would bring them, so
-    /// that asking it as well brings nothing.
-    pub(crate) fn is_as_fast_as_origin(&self, now: Timestamp) -> bool {
-        self.meter.recent(now) >= self.origin.rate() / 5 * 4
+    /// that asking it as well brings nothing. Not if that is less than the `needed`
+    /// bytes per second: what is known of the origin may be old.
+    pub(crate) fn is_as_fast_as_origin(&self, needed: u64, now: Timestamp) -> bool {
+        let recent = self.meter.recent(now);
+        recent >= self.origin.rate() / 5 * 4 && recent >= needed
     }
 
     fn budget(&self) -> u64 {

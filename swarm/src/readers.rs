@@ -165,6 +165,11 @@ impl Readers {
         self.all().any(|reader| reader.goes_on)
     }
 
+    /// Bytes per second that the fastest of the readers takes, as far as that is known.
+    pub fn pace(&self) -> u64 {
+        self.all().filter_map(|reader| reader.pace.rate()).max().unwrap_or(0)
+    }
+
     /// How many places are read at.
     pub fn count(&self) -> usize {
         self.all().count()

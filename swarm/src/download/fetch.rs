@@ -248,7 +248,7 @@ impl Download {
 
     /// Whether bytes come to a player as fast as the origin would bring them.
     pub(super) fn keeps_up(&self, now: Timestamp, network: &Network) -> bool {
-        self.readers.any_player() && network.is_as_fast_as_origin(now)
+        self.readers.any_player() && network.is_as_fast_as_origin(self.readers.pace(), now)
     }
 
     /// Whether asking the origin for `chunk` as well would help: not where peers

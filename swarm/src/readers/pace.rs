@@ -97,6 +97,12 @@ impl Pace {
         (self.last, self.next, self.filling) = (now, Next::Missing, true);
     }
 
+    /// Bytes per second, if known.
+    pub fn rate(&self) -> Option<u64> {
+        let known = self.free_ms >= KNOWN_AFTER_MS && self.bytes > 0;
+        known.then(|| self.bytes * 1000 / self.free_ms)
+    }
+
     /// When the reader will want the byte at `offset`, if it has ever taken its time.
     /// Until its pace is known it is taken to be `assumed` bytes per second.
     pub fn wants_at(&self, offset: u64, assumed: u64) -> Option<Timestamp> {
