@@ -208,8 +208,10 @@ impl Download {
                 self.changed |= !resumes;
                 if self.opened_at.is_none() {
                     self.opened_at = Some(now);
-                    let left = self.layout.map(|it| it.length().saturating_sub(range.start));
-                    self.head = policy::head(range.start, self.policy.head_bytes(left));
+                    self.head = policy::head(range.start, self.policy.head_bytes(None));
+                    if let Some(layout) = self.layout {
+                        self.fit_head(layout);
+                    }
                 }
                 self.moved = true;
             }
@@ -304,6 +306,12 @@ impl Download {
         }
         self.layout = Some(layout);
         self.moved = true;
+        self.fit_head(layout);
+        self.place_cold_request(layout);
+    }
+
+    /// The head of a content whose length is known.
+    fn fit_head(&mut self, layout: Layout) {
         let left = layout.length().saturating_sub(self.head.start);
         let mut bytes = self.head.len().max(self.policy.head_bytes(Some(left)));
         // Peers are not worth waiting for when less than a chunk is left to them.
@@ -311,7 +319,6 @@ impl Download {
             bytes = left.max(bytes);
         }
         self.head = policy::head(self.head.start, bytes);
-        self.place_cold_request(layout);
     }
 
     fn expect(&mut self, count: usize, now: Timestamp) {
@@ -355,8 +362,12 @@ impl Download {
             ChunkFailReason::NotHeld => self.holders.lacks(link, chunk),
             ChunkFailReason::Busy => {
                 network.busy(link, now);
-                // It still holds the chunk, and may have time later.
-                if self.policy.keeps_deadlines()
+                // It still holds the chunk, and may have time later, if there is a later.
+                let has_time = self
+                    .layout
+                    .is_some_and(|layout| now < self.deadline(layout.range_of(chunk), network));
+                if has_time
+                    && self.policy.keeps_deadlines()
                     && let Some(slot) = self.slots.get_mut(chunk)
                 {
                     slot.failed.retain(|failed| *failed != link);
@@ -430,6 +441,8 @@ impl Download {
                 }
             }
             State::FromOrigin(_) if from.is_none() => {
+                // What the origin can do may make late what was not.
+                self.late_from = self.late_from.min(now);
                 self.origin.delivered(chunk);
                 network.origin.delivered(size.saturating_sub(slot.begun), now);
             }

@@ -236,7 +236,9 @@ impl Reader {
         let alone = self.since + takes;
         let slack = slack.fixed + takes * slack.percent / 100;
         if let Some(wanted) = self.pace.wants_at(bytes.start, ASSUMED_PACE) {
-            return alone.max(wanted) + slack;
+            // It has been ahead of its playhead. Whatever the origin was measured to send
+            // since, more than the slack is not taken from that.
+            return wanted.max(alone.min(wanted + slack)) + slack;
         }
         if !self.goes_on {
             return alone + slack;

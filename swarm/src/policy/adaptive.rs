@@ -52,6 +52,10 @@ impl Policy for Adaptive {
     }
 
     fn choose(&self, view: &View<'_>) -> Choice {
+        if self.never_later && view.in_head && !view.origin_ailing {
+            // Nothing is known yet that a guess about a peer could be held against.
+            return Choice::Origin;
+        }
         let overdue = view.origin_by <= view.now;
         if overdue && view.peer_failed && view.origin_helps && !view.origin_ailing {
             // One peer was late with it already.
