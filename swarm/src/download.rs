@@ -43,6 +43,12 @@ pub struct Settings {
     pub seed: u64,
 }
 
+impl Settings {
+    pub(crate) fn slack(&self) -> Slack {
+        Slack { fixed: self.slack, percent: self.slack_percent }
+    }
+}
+
 /// Decides for one content. See the crate's documentation.
 #[derive(Debug)]
 pub struct Download {
@@ -112,7 +118,7 @@ impl Download {
     pub fn new(settings: &Settings) -> Self {
         Self {
             policy: policy::of(settings),
-            slack: Slack { fixed: settings.slack, percent: settings.slack_percent },
+            slack: settings.slack(),
             rng: Pcg32::seed_from_u64(settings.seed),
             layout: None,
             manifest: Manifest::Pending,
@@ -366,8 +372,8 @@ impl Download {
                 let has_time = self
                     .layout
                     .is_some_and(|layout| now < self.deadline(layout.range_of(chunk), network));
-                if has_time
-                    && self.policy.keeps_deadlines()
+                if self.policy.keeps_deadlines()
+                    && has_time
                     && let Some(slot) = self.slots.get_mut(chunk)
                 {
                     slot.failed.retain(|failed| *failed != link);

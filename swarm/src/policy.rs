@@ -118,9 +118,9 @@ pub fn of(settings: &Settings) -> Box<dyn Policy> {
         PolicyName::Prefetch => Box::new(prefetch::Prefetch),
         PolicyName::HeadStart => Box::new(head_start::HeadStart),
         PolicyName::Mixed => Box::new(mixed::Mixed { http_percent: settings.mixed_http_percent }),
-        PolicyName::Adaptive => Box::new(adaptive::Adaptive {
-            never_later: settings.slack.is_zero() && settings.slack_percent == 0,
-        }),
+        PolicyName::Adaptive => {
+            Box::new(adaptive::Adaptive { never_later: settings.slack().is_zero() })
+        }
     }
 }
 

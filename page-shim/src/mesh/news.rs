@@ -72,7 +72,8 @@ impl Mesh {
             self.wake_at(due);
             return;
         }
-        *told = Told { chunks: chunks.clone(), at: now, since: told.since };
+        told.chunks.clone_from(&chunks);
+        told.at = now;
         self.push(Command::Tell(peer, PeerMessage::Have { content, chunks }));
     }
 

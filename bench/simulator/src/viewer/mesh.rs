@@ -1,8 +1,9 @@
 //! Who a viewer is connected to: what the page's mesh and its connections do, as
 //! far as it takes time or messages. The worker hears of it in the same order.
 
-use dcdn_protocol::message::coord::{ADAPTIVE_WANT, DEFAULT_WANT, MAX_HELD_RUNS};
-use dcdn_protocol::message::peer::have_interval_ms;
+mod news;
+
+use dcdn_protocol::message::coord::{ADAPTIVE_WANT, DEFAULT_WANT};
 use dcdn_protocol::{ChunkSet, PolicyName};
 use dcdn_swarm::{Input, Link};
 use smallvec::SmallVec;
@@ -78,10 +79,6 @@ pub struct Swarm {
     /// Chunks that the server knows of, and since when.
     reported: (u32, u64),
 }
-
-/// Peers that may be told within so many milliseconds are told together: the mesh's
-/// own constant.
-const TOLD_TOGETHER_MS: u64 = 125;
 
 const NO_NEWS: (u32, u32) = (u32::MAX, 0);
 
@@ -166,105 +163,6 @@ impl Viewer {
             swarm.reported = (have.count(), ctx.now);
         }
         self.tell_coord(What::Join(Box::new(Join { content, want, have })), ctx);
-    }
-
-    /// Tells the server of what has come since it was told last, not too often.
-    pub(super) fn report(&mut self, ctx: &mut Ctx<'_>) {
-        if !self.welcomed {
-            return;
-        }
-        let mut next = u64::MAX;
-        for place in 0..self.swarms.len() {
-            let Swarm { content, reported: (count, at), .. } = self.swarms[place];
-            if self.held(content).map_or(0, ChunkSet::count) <= count {
-                continue;
-            }
-            let due = at + ctx.world.net.coord.report_interval_ms;
-            if due > ctx.now {
-                next = next.min(due);
-                continue;
-            }
-            let have = self.brief(content);
-            self.swarms[place].reported = (have.count(), ctx.now);
-            self.tell_coord(What::Report(Box::new((content, have))), ctx);
-        }
-        if next != u64::MAX && self.report_at <= ctx.now {
-            self.report_at = next;
-            ctx.timer(&mut self.seq, self.id, next, What::ReportDue);
-        }
-    }
-
-    fn brief(&self, content: ContentNo) -> ChunkSet {
-        self.held(content).map(|held| held.first_runs(MAX_HELD_RUNS)).unwrap_or_default()
-    }
-
-    /// A chunk has been stored: says so to whoever wants to know and does not know
-    /// already, not too often.
-    pub(super) fn announce(&mut self, content: ContentNo, chunk: u32, ctx: &mut Ctx<'_>) {
-        self.tell_news(Some((content, chunk)), ctx);
-        if self.report_at <= ctx.now {
-            self.report(ctx);
-        }
-    }
-
-    /// Sends the `have`s that are due and comes back for those that are not yet.
-    pub(super) fn tell_news(&mut self, new: Option<(ContentNo, u32)>, ctx: &mut Ctx<'_>) {
-        let now = ctx.now;
-        // One awakening serves all that are due about then.
-        let early = if new.is_none() { TOLD_TOGETHER_MS } else { 0 };
-        let mut next = u64::MAX;
-        for place in 0..self.members.len() {
-            let member = &mut self.members[place];
-            if member.link.is_none() {
-                continue;
-            }
-            let mut due = None;
-            for topic in &mut member.topics {
-                if let Some((content, chunk)) = new
-                    && content == topic.content
-                {
-                    topic.news = (topic.news.0.min(chunk), topic.news.1.max(chunk));
-                }
-                let (first, last) = topic.news;
-                let Some(since) = topic.interested else { continue };
-                if first > last || topic.holds.cover(first, last) {
-                    continue;
-                }
-                match topic.told_at + u64::from(have_interval_ms(now - since)) {
-                    at if at > now + early => next = next.min(at),
-                    // One at a time: the others are looked at again at once.
-                    _ if due.is_some() => next = next.min(now + 1),
-                    _ => due = Some(topic.content),
-                }
-            }
-            if let Some(content) = due {
-                self.tell_holding(place, content, ctx);
-            }
-        }
-        if next != u64::MAX && (self.news_at <= now || next < self.news_at) {
-            self.news_at = next;
-            ctx.timer(&mut self.seq, self.id, next, What::HaveDue);
-        }
-    }
-
-    fn tell_holding(&mut self, place: usize, content: ContentNo, ctx: &mut Ctx<'_>) {
-        let holdings = match self.store.iter().find(|(held, _)| *held == content) {
-            Some((_, set)) => Holdings::of(set),
-            None => Holdings::Nothing,
-        };
-        let now = ctx.now;
-        let member = &mut self.members[place];
-        let topic = member.topic(content);
-        topic.told_at = now;
-        topic.news = NO_NEWS;
-        let what = match holdings {
-            Holdings::Nothing => What::HaveRun { content, start: 0, end: 0 },
-            Holdings::Run(start, end) => What::HaveRun { content, start, end },
-            Holdings::Runs(set) => What::HaveSet(Box::new((content, *set))),
-        };
-        ctx.totals.haves += 1;
-        let (peer, delay) = (member.peer, member.pair.delay);
-        ctx.send(&mut self.seq, self.id, peer, delay.into(), what);
     }
 
     // What the coordination server says.
