@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use axum::http::HeaderValue;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, value_parser};
 use coord_server::Config;
@@ -49,6 +50,12 @@ pub struct Args {
     #[arg(long, value_name = "BYTES", default_value_t = SiteConfig::default().min_bytes)]
     min_bytes: u64,
 
+    /// `Cache-Control` of the site's files, "public, max-age=3600" for one: for so long
+    /// visitors who hold a file do not ask whether it has changed [default: none, and
+    /// they ask each time]
+    #[arg(long, value_name = "VALUE")]
+    cache_control: Option<HeaderValue>,
+
     /// STUN server for pages; may be repeated; `none` for none
     #[arg(long, value_name = "URL", default_value = "stun:stun.cloudflare.com:3478")]
     #[arg(value_parser = stun_server)]
@@ -88,6 +95,7 @@ impl Args {
             upload_bytes_per_second: self.upload_limit,
             ..config.site
         };
+        config.cache_control.clone_from(&self.cache_control);
         config.origins = AllowedOrigins::new(self.allow_origin.iter().map(String::as_str))?;
         Ok(config)
     }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use axum::http::HeaderValue;
 use dcdn_protocol::SiteConfig;
 
 use crate::assets::Assets;
@@ -16,6 +17,8 @@ pub struct Config {
     pub root: PathBuf,
     /// Served as `/dcdn/config.json`; its `min_bytes` also bounds manifests.
     pub site: SiteConfig,
+    /// `Cache-Control` of the site's files, and so of what manifests say of them.
+    pub cache_control: Option<HeaderValue>,
     /// The browser's part, served as `/sw.js` and `/dcdn/*`.
     pub assets: Assets,
     /// Pages that may open a signalling socket.
@@ -37,6 +40,7 @@ impl Config {
         Ok(Self {
             root,
             site: SiteConfig { offline_pages: true, ..SiteConfig::default() },
+            cache_control: None,
             assets: Assets::embedded(),
             origins: AllowedOrigins::default(),
             signalling: signalling::Limits::default(),

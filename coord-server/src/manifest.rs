@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | `bad_url` | 400 | not the path and query of a URL of this site |
 //! | `not_public` | 403 | hidden, a directory, not a regular file, or the server's own URL |
+//! | `personal` | 403 | the site's `Cache-Control` lets no visitor give its files to another |
 //! | `outside_root` | 403 | the path or a symlink on it leads out of the site |
 //! | `not_found` | 404 | no such file |
 //! | `too_small` | 422 | below the site's `min_bytes` |
@@ -22,12 +23,14 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use dcdn_protocol::{Manifest, SiteConfig};
+use dcdn_protocol::Manifest;
+use dcdn_protocol::caching::CacheControl;
 use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 
 use self::hashing::{HashError, Hasher};
 use crate::assets::{header_of, is_held};
+use crate::config::Config;
 use crate::error::ApiError;
 use crate::metrics::Metrics;
 use crate::site::path::{PathError, SitePath};
@@ -44,13 +47,20 @@ const ATTEMPTS: u32 = 4;
 pub struct Manifests {
     root: Root,
     min_bytes: u64,
+    cache_control: Option<String>,
     hasher: Hasher,
 }
 
 impl Manifests {
     /// Manifests of the files below `root`.
-    pub fn new(root: Root, site: &SiteConfig, metrics: Arc<Metrics>) -> Self {
-        Self { root, min_bytes: site.min_bytes, hasher: Hasher::new(metrics) }
+    pub fn new(root: Root, config: &Config, metrics: Arc<Metrics>) -> Self {
+        let cache_control = config.cache_control.as_ref().and_then(|it| it.to_str().ok());
+        Self {
+            root,
+            min_bytes: config.site.min_bytes,
+            cache_control: cache_control.map(str::to_owned),
+            hasher: Hasher::new(metrics),
+        }
     }
 
     /// The manifest of the file that `url` (path and query) is on this site.
@@ -58,6 +68,9 @@ impl Manifests {
     /// # Errors
     /// See the [module](self).
     pub async fn describe(&self, url: &str) -> Result<Manifest, ManifestError> {
+        if !CacheControl::parse(self.cache_control.as_deref()).may_be_shared() {
+            return Err(ManifestError::Personal);
+        }
         let path = parse_url(url)?;
         for _ in 0..ATTEMPTS {
             let opened = self.open(path.clone()).await?;
@@ -78,6 +91,7 @@ impl Manifests {
                 version.last_modified(),
                 hashes.chunks.clone(),
             )
+            .map(|manifest| manifest.with_cache_control(self.cache_control.clone()))
             .map_err(ManifestError::Manifest);
         }
         Err(ManifestError::Changing)
@@ -176,6 +190,9 @@ pub enum ManifestError {
     /// The file cannot be opened.
     #[error(transparent)]
     Open(OpenError),
+    /// What is `private` or `no-store` is not for other visitors.
+    #[error("the site's Cache-Control lets no visitor give its files to another")]
+    Personal,
     /// Below the site's minimum, in bytes.
     #[error("the file has fewer than {0} bytes, the site's minimum for peers")]
     TooSmall(u64),
@@ -208,6 +225,7 @@ impl From<ManifestError> for ApiError {
             | E::Open(OpenError::NotPublic(_) | OpenError::Directory) => {
                 (StatusCode::FORBIDDEN, "not_public")
             }
+            E::Personal => (StatusCode::FORBIDDEN, "personal"),
             E::Open(OpenError::NotFound) => (StatusCode::NOT_FOUND, "not_found"),
             E::TooSmall(_) => (StatusCode::UNPROCESSABLE_ENTITY, "too_small"),
             E::Hash(HashError::TooLarge(_)) => (StatusCode::UNPROCESSABLE_ENTITY, "too_large"),

@@ -121,10 +121,10 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 /// All URLs. Signalling sockets belong to `life`.
 pub fn app(config: Config, life: &Lifetime) -> Router {
     let metrics = Arc::new(Metrics::new());
-    let root = Root::new(config.root);
+    let root = Root::new(config.root.clone());
+    let manifests = Manifests::new(root.clone(), &config, Arc::clone(&metrics));
     let hub = Hub::new(config.signalling, config.origins, Arc::clone(&metrics), life.clone());
-    let manifests = Manifests::new(root.clone(), &config.site, Arc::clone(&metrics));
-    let site = Site::new(root, Arc::clone(&metrics));
+    let site = Site::new(root, config.cache_control, Arc::clone(&metrics));
 
     let manifest = get(manifest::show).with_state(Arc::new(manifests));
     let dcdn = Router::new()

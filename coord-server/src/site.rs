@@ -29,13 +29,15 @@ const PIECE: u64 = 128 * 1024;
 #[derive(Debug)]
 pub struct Site {
     root: Root,
+    cache_control: Option<HeaderValue>,
     metrics: Arc<Metrics>,
 }
 
 impl Site {
-    /// A site whose bytes are counted in `metrics`.
-    pub fn new(root: Root, metrics: Arc<Metrics>) -> Self {
-        Self { root, metrics }
+    /// A site whose files have this `Cache-Control`, and whose bytes are counted in
+    /// `metrics`.
+    pub fn new(root: Root, cache_control: Option<HeaderValue>, metrics: Arc<Metrics>) -> Self {
+        Self { root, cache_control, metrics }
     }
 
     async fn answer(self: &Arc<Self>, request: Request<Body>) -> Result<Response, Refusal> {
@@ -66,12 +68,15 @@ impl Site {
     }
 
     fn respond(&self, prepared: Prepared) -> Response {
-        let Prepared { status, headers, body } = prepared;
+        let Prepared { status, mut headers, body } = prepared;
+        if let Some(control) = &self.cache_control {
+            headers.insert(header::CACHE_CONTROL, control.clone());
+        }
         let body = match body {
             None => Body::empty(),
-            Some((file, length)) => {
+            Some(part) => {
                 let counter = self.metrics.origin_bytes.clone();
-                Body::from_stream(exactly(file, length).inspect_ok(move |piece| {
+                Body::from_stream(part.stream().inspect_ok(move |piece| {
                     counter.inc_by(piece.len() as u64);
                 }))
             }
@@ -85,12 +90,18 @@ pub async fn serve(State(site): State<Arc<Site>>, request: Request<Body>) -> Res
     site.answer(request).await.unwrap_or_else(Refusal::into_response)
 }
 
-/// A response that only lacks its bytes: the file stands at the first, and so
-/// many are to be sent.
+/// A response that only lacks its bytes.
 struct Prepared {
     status: StatusCode,
     headers: HeaderMap,
-    body: Option<(File, u64)>,
+    body: Option<Part>,
+}
+
+/// What is to be sent of a file, which stands at the first byte of it.
+struct Part {
+    file: File,
+    version: FileVersion,
+    length: u64,
 }
 
 fn prepare(method: &Method, request: &HeaderMap, opened: SiteFile) -> io::Result<Prepared> {
@@ -118,7 +129,7 @@ fn prepare(method: &Method, request: &HeaderMap, opened: SiteFile) -> io::Result
     };
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(mime));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(sent.len()));
-    let body = (method == Method::GET).then(|| (file, sent.len()));
+    let body = (method == Method::GET).then(|| Part { file, version, length: sent.len() });
     Ok(Prepared { status, headers, body })
 }
 
@@ -141,25 +152,33 @@ fn text(value: String) -> HeaderValue {
     HeaderValue::try_from(value).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// `length` bytes of `file`, in pieces. A file that ends before is an error, so
-/// that the connection breaks and no one takes what there was for the whole.
-fn exactly(file: File, length: u64) -> impl Stream<Item = io::Result<Bytes>> {
-    let file = tokio::fs::File::from_std(file);
-    stream::try_unfold((file, length), async |(mut file, left)| {
-        if left == 0 {
-            return Ok(None);
-        }
-        let wanted = left.min(PIECE);
-        let mut piece = Vec::with_capacity(usize::try_from(wanted).unwrap_or_default());
-        let read = (&mut file).take(wanted).read_buf(&mut piece).await?;
-        if read == 0 {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                format!("the file became shorter; {left} bytes are missing"),
-            ));
-        }
-        Ok(Some((Bytes::from(piece), (file, left - read as u64))))
-    })
+impl Part {
+    /// The bytes, in pieces. A file that ends before, or is written to while it is read,
+    /// is an error, so that the connection breaks and no one takes what there was for
+    /// the whole or two versions for one.
+    fn stream(self) -> impl Stream<Item = io::Result<Bytes>> {
+        let Self { file, version, length } = self;
+        let file = tokio::fs::File::from_std(file);
+        stream::try_unfold((file, version, length), async |(mut file, version, left)| {
+            if left == 0 {
+                return Ok(None);
+            }
+            let wanted = left.min(PIECE);
+            let mut piece = Vec::with_capacity(usize::try_from(wanted).unwrap_or_default());
+            let read = (&mut file).take(wanted).read_buf(&mut piece).await?;
+            // After reading: what is written from now on is not in the piece.
+            if !version.is_still(&file.metadata().await?) {
+                return Err(io::Error::other("the file changed while it was sent"));
+            }
+            if read == 0 {
+                return Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    format!("the file became shorter; {left} bytes are missing"),
+                ));
+            }
+            Ok(Some((Bytes::from(piece), (file, version, left - read as u64))))
+        })
+    }
 }
 
 /// A directory's pages live below its `/`. The answer keeps path and query as

@@ -15,6 +15,7 @@
 //! There is no IO, no clock and no browser API here: the crate builds and tests
 //! on the host and on wasm32 alike.
 
+pub mod caching;
 pub mod chunk;
 pub mod config;
 pub mod frame;

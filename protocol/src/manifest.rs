@@ -38,6 +38,8 @@ pub struct Manifest {
     pub etag: Option<String>,
     /// The origin's `Last-Modified`, verbatim.
     pub last_modified: Option<String>,
+    /// The origin's `Cache-Control`, verbatim.
+    pub cache_control: Option<String>,
     /// SHA-256 of each chunk, in order.
     pub hashes: Vec<ChunkHash>,
     content: ContentId,
@@ -61,7 +63,14 @@ impl Manifest {
             return Err(ManifestError::ChunkCount { expected, actual: hashes.len() });
         }
         let content = content_id(layout, &hashes);
-        Ok(Self { url, layout, mime, etag, last_modified, hashes, content })
+        let cache_control = None;
+        Ok(Self { url, layout, mime, etag, last_modified, cache_control, hashes, content })
+    }
+
+    /// The same with what the origin says of caching.
+    #[must_use]
+    pub fn with_cache_control(self, cache_control: Option<String>) -> Self {
+        Self { cache_control, ..self }
     }
 
     /// SHA-256 over the length (`u64` little-endian), the chunk size (`u32`
@@ -90,6 +99,7 @@ impl Manifest {
             mime: self.mime.clone(),
             etag: self.etag.clone(),
             last_modified: self.last_modified.clone(),
+            cache_control: self.cache_control.clone(),
         };
         let body: Vec<u8> = self.hashes.iter().flat_map(|hash| hash.0).collect();
         frame::encode(&header, &body)
@@ -115,7 +125,8 @@ impl Manifest {
         }
         let hashes = hashes.iter().copied().map(ChunkHash).collect();
         let manifest =
-            Self::new(fields.url, layout, fields.mime, fields.etag, fields.last_modified, hashes)?;
+            Self::new(fields.url, layout, fields.mime, fields.etag, fields.last_modified, hashes)?
+                .with_cache_control(fields.cache_control);
         if manifest.content != fields.content {
             return Err(ManifestError::ContentId);
         }
@@ -147,6 +158,8 @@ struct Header {
     etag: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last_modified: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cache_control: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]

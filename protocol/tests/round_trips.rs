@@ -97,12 +97,14 @@ fn peer_message() -> impl Strategy<Value = PeerMessage> {
 }
 
 fn manifest() -> impl Strategy<Value = Manifest> {
-    (0..200u64, 0..1024u64, ".*", option::of(".*"), option::of(".*")).prop_map(
-        |(chunks, tail, url, etag, last_modified)| {
+    let header = || option::of(".*");
+    (0..200u64, 0..1024u64, ".*", header(), header(), header()).prop_map(
+        |(chunks, tail, url, etag, last_modified, cache_control)| {
             let layout = Layout::new(chunks * 1024 + tail, 1024).expect("within bounds");
             let hashes = layout.chunks().map(|c| ChunkHash::of(&c.0.to_le_bytes())).collect();
             Manifest::new(url, layout, "image/jpeg".into(), etag, last_modified, hashes)
                 .expect("a hash for each chunk")
+                .with_cache_control(cache_control)
         },
     )
 }

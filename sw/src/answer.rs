@@ -46,6 +46,7 @@ pub fn answer(spec: RangeSpec, if_range: Option<&str>, meta: &Meta, media: bool)
     }
     headers.extend(meta.etag.clone().map(|etag| ("ETag", etag)));
     headers.extend(meta.last_modified.clone().map(|date| ("Last-Modified", date)));
+    headers.extend(meta.cache_control.clone().map(|control| ("Cache-Control", control)));
     Answer { status, range, headers }
 }
 
@@ -76,6 +77,7 @@ mod tests {
             mime: "video/mp4".to_owned(),
             etag: Some("\"v1\"".to_owned()),
             last_modified: Some("monday".to_owned()),
+            cache_control: Some("max-age=60".to_owned()),
         }
     }
 
@@ -89,6 +91,7 @@ mod tests {
         assert_eq!((answer.status, answer.range), (200, ByteRange::new(0, 100)));
         assert_eq!(header(&answer, "Content-Length").as_deref(), Some("100"));
         assert_eq!(header(&answer, "ETag").as_deref(), Some("\"v1\""));
+        assert_eq!(header(&answer, "Cache-Control").as_deref(), Some("max-age=60"));
         assert_eq!(header(&answer, "Content-Range"), None);
     }
 

@@ -34,7 +34,9 @@ const ORIGIN_PATIENCE_MS: u32 = 1000;
 impl Engine {
     /// Finds the manifest of a session's resource: the stored one if the server
     /// says that it is current or cannot be asked, else the server's.
-    pub async fn find_manifest(self: &Rc<Self>, id: SessionId) {
+    ///
+    /// With `check` the server is asked even if the stored one is fresh.
+    pub async fn find_manifest(self: &Rc<Self>, id: SessionId, check: bool) {
         let (url, coord, known) = {
             let state = self.state();
             let Some(session) = state.sessions.get(&id) else { return };
@@ -49,6 +51,10 @@ impl Engine {
                 .filter(|known| known.manifest.content_id() == content),
             None => None,
         };
+        if let Some(known) = stored.as_ref().filter(|it| !check && self.needs_no_check(it)) {
+            self.adopt(id, known.clone(), false);
+            return;
+        }
         let etag = stored.as_ref().and_then(|known| known.etag.as_deref());
         let asked = origin::fetch_manifest(&coord, &url, etag);
         let answer = match &stored {
@@ -58,7 +64,11 @@ impl Engine {
         self.hear_origin_first(id).await;
         match (answer, stored) {
             (Ok(Described::Manifest(known)), _) => self.adopt(id, known, true),
-            (Ok(Described::Unchanged), Some(known)) => self.adopt(id, known, false),
+            (Ok(Described::Unchanged), Some(known)) => {
+                let known = Known { checked_ms: epoch_ms(), ..known };
+                let lasts = known.is_fresh(known.checked_ms);
+                self.adopt(id, known, lasts);
+            }
             (Err(Error::NotShared(_)), _) => {
                 self.state().site.refuse(&url, epoch_ms());
                 self.save_site();
@@ -67,6 +77,14 @@ impl Engine {
             (Err(_), Some(known)) => self.adopt(id, known, false),
             (Ok(Described::Unchanged) | Err(_), None) => self.do_without_manifest(id),
         }
+    }
+
+    /// Whether a stored content can be served without asking anybody: it is fresh, and
+    /// nothing of it is missing that might come in another version.
+    fn needs_no_check(&self, known: &Known) -> bool {
+        let manifest = &known.manifest;
+        let held = self.state().catalogue.chunks(manifest.content_id());
+        known.is_fresh(epoch_ms()) && held.is_full(manifest.layout.chunk_count())
     }
 
     /// Waits for the origin's own word on what the content is, if it has been asked
@@ -89,7 +107,8 @@ impl Engine {
     }
 
     /// Puts a manifest in force, unless what the origin has said so far is of
-    /// another version.
+    /// another version or for this visitor alone. It is written to the store if it,
+    /// or when it was checked, is `new`.
     fn adopt(self: &Rc<Self>, id: SessionId, known: Known, new: bool) {
         let manifest = Rc::clone(&known.manifest);
         let content = manifest.content_id();
@@ -98,6 +117,7 @@ impl Engine {
             let state = &mut *self.state();
             let Some(session) = state.sessions.get_mut(&id) else { return };
             let fits = manifest.url == session.url
+                && !session.personal
                 && session.meta.as_ref().is_none_or(|known| known.same_version(&meta))
                 && session.layout.is_none_or(|layout| layout == manifest.layout);
             if !fits {
@@ -139,6 +159,27 @@ impl Engine {
         self.join(id);
     }
 
+    /// The origin has said that the content is for this visitor alone, or may be another
+    /// one for the next: nobody gets it from us, and from the next request on the
+    /// browser sees to it.
+    pub fn keep_to_ourselves(self: &Rc<Self>, id: SessionId) {
+        let undo = {
+            let state = &mut *self.state();
+            let Some(session) = state.sessions.get_mut(&id) else { return };
+            if std::mem::replace(&mut session.personal, true) {
+                return;
+            }
+            state.site.refuse(&session.url, epoch_ms());
+            state.catalogue.urls.remove(&session.url);
+            session.manifest().is_some() && !session.relies_on_manifest
+        };
+        self.save_site();
+        self.save_catalogue();
+        if undo {
+            self.do_without_manifest(id);
+        }
+    }
+
     /// The origin alone serves this session.
     pub fn do_without_manifest(self: &Rc<Self>, id: SessionId) {
         if let Some(session) = self.state().sessions.get_mut(&id) {
@@ -152,7 +193,8 @@ impl Engine {
     /// do not wait for this: what the origin says is so.
     pub fn check_origin_chunk(self: &Rc<Self>, id: SessionId, chunk: ChunkIndex) {
         let Some((manifest, bytes)) = self.state().sessions.get(&id).and_then(|session| {
-            Some((Rc::clone(session.manifest()?), session.chunks.whole(chunk)?))
+            let manifest = session.manifest().filter(|_| !session.personal)?;
+            Some((Rc::clone(manifest), session.chunks.whole(chunk)?))
         }) else {
             return;
         };

@@ -35,6 +35,8 @@ struct Call {
     spec: RangeSpec,
     if_range: Option<String>,
     media: bool,
+    /// The page wants to know of changes (`cache: "no-cache"`).
+    must_check: bool,
 }
 
 impl Engine {
@@ -87,7 +89,7 @@ impl Engine {
         if cold {
             // Beside the origin's first bytes, and asked for after them.
             let engine = Rc::clone(self);
-            spawn_local(async move { engine.find_manifest(id).await });
+            spawn_local(async move { engine.find_manifest(id, false).await });
         }
         let described = match described {
             Some(waiting) => waiting.await.unwrap_or(Err(None)),
@@ -104,6 +106,9 @@ impl Engine {
     /// looked for. A content that is known is checked for being current before
     /// anything is read.
     async fn open(self: &Rc<Self>, call: &Call) -> (SessionId, bool) {
+        if call.must_check {
+            self.end_unread(&call.url);
+        }
         if let Some((id, settling)) = self.session_for(&call.url, &call.client) {
             if let Some(settled) = settling {
                 settled.await;
@@ -117,7 +122,9 @@ impl Engine {
         let id = self.start_session(&call.url, config);
         if known {
             let engine = Rc::clone(self);
-            let settled = async move { engine.find_manifest(id).await }.boxed_local().shared();
+            let check = call.must_check;
+            let settled =
+                async move { engine.find_manifest(id, check).await }.boxed_local().shared();
             self.settle(id, Some(settled.clone()));
             settled.await;
             self.settle(id, None);
@@ -365,6 +372,7 @@ impl Call {
             spec: RangeSpec::parse(header("Range").as_deref()),
             if_range: header("If-Range"),
             media: matches!(destination.as_str(), "video" | "audio"),
+            must_check: text(&request, "cache") == "no-cache",
         })
     }
 }

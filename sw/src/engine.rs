@@ -273,6 +273,13 @@ impl Engine {
         }
     }
 
+    /// Ends the sessions of `url` that nobody reads from: whoever asks next begins anew.
+    pub fn end_unread(&self, url: &str) {
+        for id in self.sessions_where(|it| it.url == url && it.settling.is_none()) {
+            self.end_if_unread(id);
+        }
+    }
+
     /// A session of `url` that a request of `client` may join, and what it waits
     /// for. A page that is loaded anew starts anew, so that it sees the present
     /// version.

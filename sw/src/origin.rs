@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use dcdn_protocol::caching::{CacheControl, varies_by_visitor};
 use dcdn_protocol::{ByteRange, Manifest};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
@@ -11,7 +12,7 @@ use web_sys::{
 };
 
 use crate::error::Error;
-use crate::js::{body_of, scope};
+use crate::js::{body_of, epoch_ms, scope};
 use crate::range::parse_content_range;
 use crate::store::Known;
 
@@ -26,6 +27,8 @@ pub struct Meta {
     pub etag: Option<String>,
     /// `Last-Modified`, verbatim.
     pub last_modified: Option<String>,
+    /// `Cache-Control`, verbatim.
+    pub cache_control: Option<String>,
 }
 
 impl Meta {
@@ -36,6 +39,7 @@ impl Meta {
             mime: manifest.mime.clone(),
             etag: manifest.etag.clone(),
             last_modified: manifest.last_modified.clone(),
+            cache_control: manifest.cache_control.clone(),
         }
     }
 
@@ -73,6 +77,8 @@ pub enum Answer {
         ranges: bool,
         /// What they are of.
         meta: Meta,
+        /// Whether other visitors may have it: RFC 9111, and what is said to vary.
+        shared: bool,
         /// The response.
         response: Response,
     },
@@ -124,9 +130,12 @@ pub async fn fetch_range(
         mime: header("Content-Type").unwrap_or_default(),
         etag: header("ETag"),
         last_modified: header("Last-Modified"),
+        cache_control: header("Cache-Control"),
     };
+    let shared = CacheControl::parse(meta.cache_control.as_deref()).may_be_shared()
+        && !varies_by_visitor(header("Vary").as_deref());
     let ranges = response.status() == 206;
-    Ok(Answer::Content { range: got, ranges, meta, response })
+    Ok(Answer::Content { range: got, ranges, meta, shared, response })
 }
 
 /// What the coordination server says about a resource.
@@ -176,7 +185,8 @@ pub async fn fetch_manifest(
         return Err(Error::NotShared(String::from_utf8_lossy(&body).into_owned()));
     }
     let etag = response.headers().get("ETag")?;
-    Ok(Described::Manifest(Known { manifest: Rc::new(Manifest::decode(&body)?), etag }))
+    let manifest = Rc::new(Manifest::decode(&body)?);
+    Ok(Described::Manifest(Known { manifest, etag, checked_ms: epoch_ms() }))
 }
 
 /// Whether the coordination server answers.
@@ -209,6 +219,7 @@ mod tests {
             mime: "image/jpeg".to_owned(),
             etag: etag.map(str::to_owned),
             last_modified: modified.map(str::to_owned),
+            cache_control: None,
         }
     }
 

@@ -55,6 +55,8 @@ pub struct Session {
     pub layout: Option<Layout>,
     /// The manifest.
     pub manifest: ManifestState,
+    /// Whether the origin has said that it is for this visitor alone.
+    pub personal: bool,
     /// What is in memory.
     pub chunks: Chunks,
     /// Where each chunk came from that was not in the store before: what is read
@@ -105,6 +107,7 @@ impl Session {
             meta: None,
             layout: None,
             manifest: ManifestState::Pending,
+            personal: false,
             chunks: Chunks::default(),
             fetched: VecMap::new(),
             relies_on_manifest: false,

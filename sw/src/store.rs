@@ -6,6 +6,7 @@
 
 use std::rc::Rc;
 
+use dcdn_protocol::caching::CacheControl;
 use dcdn_protocol::store::{CACHE, CACHE_PREFIX, chunk_path, manifest_path};
 use dcdn_protocol::{ChunkIndex, ChunkSet, ContentId, Manifest};
 use js_sys::{Array, Uint8Array};
@@ -101,13 +102,28 @@ pub async fn chunk(content: ContentId, chunk: ChunkIndex) -> Result<Option<Uint8
 }
 
 /// A manifest and the validator by which the coordination server knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Known {
     /// The manifest.
     pub manifest: Rc<Manifest>,
     /// `ETag` of the server's answer, verbatim; not that of the resource.
     pub etag: Option<String>,
+    /// When the server last said that it is current, in milliseconds since the epoch.
+    pub checked_ms: f64,
 }
+
+impl Known {
+    /// Whether it is taken to be current without being checked: for as long as the
+    /// origin's `Cache-Control` says. Not if the clock has been put back meanwhile.
+    #[allow(clippy::cast_precision_loss)]
+    pub fn is_fresh(&self, now_ms: f64) -> bool {
+        let control = CacheControl::parse(self.manifest.cache_control.as_deref());
+        (0.0..control.fresh_ms() as f64).contains(&(now_ms - self.checked_ms))
+    }
+}
+
+/// Header of a stored manifest with [`Known::checked_ms`].
+const CHECKED: &str = "DCDN-Checked";
 
 /// Writes the manifest of a resource.
 ///
@@ -120,6 +136,7 @@ pub async fn put_manifest(known: &Known) -> Result<(), Error> {
     if let Some(etag) = &known.etag {
         response.headers().set("ETag", etag)?;
     }
+    response.headers().set(CHECKED, &known.checked_ms.to_string())?;
     put(CACHE, &manifest_path(&manifest.url), &response).await
 }
 
@@ -130,8 +147,9 @@ pub async fn put_manifest(known: &Known) -> Result<(), Error> {
 pub async fn manifest(url: &str) -> Result<Option<Known>, Error> {
     let Some(response) = get(CACHE, &manifest_path(url)).await? else { return Ok(None) };
     let etag = response.headers().get("ETag")?;
+    let checked = response.headers().get(CHECKED)?.and_then(|ms| ms.parse().ok());
     let manifest = Manifest::decode(&body_of(&response).await?.to_vec())?;
-    Ok(Some(Known { manifest: Rc::new(manifest), etag }))
+    Ok(Some(Known { manifest: Rc::new(manifest), etag, checked_ms: checked.unwrap_or_default() }))
 }
 
 /// Reads a document; the default if it is missing or unreadable.

@@ -61,9 +61,9 @@ impl Engine {
             Some(session) => session.meta.is_none(),
             None => return Ok(()),
         };
-        let (got, ranges, meta, response) = match answer {
-            Ok(Answer::Content { range, ranges, meta, response }) => {
-                (range, ranges, meta, response)
+        let (got, ranges, meta, shared, response) = match answer {
+            Ok(Answer::Content { range, ranges, meta, shared, response }) => {
+                (range, ranges, meta, shared, response)
             }
             Ok(Answer::Other(response)) if cold => {
                 // A refusal of our Range is not what the page asked for.
@@ -81,6 +81,9 @@ impl Engine {
             Ok(Answer::Other(response)) => return Err(Error::Status { status: response.status() }),
             Err(error) => return Err(error),
         };
+        if !shared {
+            self.keep_to_ourselves(id);
+        }
         let (layout, new) = self.agree_on_version(id, meta)?;
         self.feed(id, Input::OriginAnswered { request, ranges });
         if new {

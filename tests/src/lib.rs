@@ -12,6 +12,7 @@
 pub mod capped;
 pub mod chromium;
 pub mod console;
+pub mod dressed;
 pub mod fault;
 pub mod media;
 pub mod proxy;
@@ -21,6 +22,9 @@ pub mod site;
 pub mod visitor;
 
 use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::time::{sleep, timeout};
 
 pub use console::{Entry, Kind, Origin};
 pub use fault::Fault;
@@ -32,3 +36,22 @@ pub use visitor::{Arrival, Engine, Visitor};
 
 /// How long anything may take before a test gives up on it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often a condition is looked at that nobody tells us of.
+const POLL: Duration = Duration::from_millis(20);
+
+/// What `condition` gives once that is something.
+///
+/// # Errors
+/// If it is still nothing after [`PATIENCE`].
+pub async fn until<T>(mut condition: impl FnMut() -> Option<T>) -> Result<T> {
+    let met = async {
+        loop {
+            if let Some(result) = condition() {
+                return result;
+            }
+            sleep(POLL).await;
+        }
+    };
+    timeout(PATIENCE, met).await.context("the condition was not met")
+}

@@ -43,6 +43,29 @@ async function fetched(url, options) {
   };
 }
 
+/** Begins to fetch a URL: resolves when the first bytes are there. See `finished`. */
+async function begun(url, options) {
+  const response = await fetch(url, options);
+  const reader = response.body.getReader();
+  const { value } = await reader.read();
+  window.begunFetch = { response, reader, pieces: [value] };
+}
+
+/** How the fetch that has `begun` ends: as `fetched`, or `null` for an error in the body. */
+async function finished() {
+  const { response, reader, pieces } = window.begunFetch;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      pieces.push(value);
+    }
+  } catch {
+    return null;
+  }
+  return fetched(URL.createObjectURL(new Blob(pieces, { type: response.headers.get('Content-Type') })));
+}
+
 /** What an `<img>` shows: its size, and the hash of its pixels at most 1024 wide. */
 async function shown(image) {
   if (!image.complete) await next(image, 'load');

@@ -1,6 +1,6 @@
 //! Proxies before the server: what they have in common. What each does to the requests
-//! that pass is in a file of its own: [`crate::capped`], [`crate::fault`] and
-//! [`crate::rangeless`].
+//! that pass is in a file of its own: [`crate::capped`], [`crate::dressed`],
+//! [`crate::fault`] and [`crate::rangeless`].
 
 use std::io;
 use std::net::SocketAddr;
@@ -111,6 +111,12 @@ impl Head {
         self
     }
 
+    /// The same with one more header.
+    pub fn with(mut self, header: &str) -> Self {
+        self.0.push(header.to_owned());
+        self
+    }
+
     /// As it is sent.
     pub fn text(&self) -> String {
         self.0.iter().map(|line| format!("{line}\r\n")).chain(["\r\n".to_owned()]).collect()
@@ -121,9 +127,7 @@ impl Head {
         if self.0.iter().any(|line| is(line, "Upgrade")) {
             return self;
         }
-        let mut head = self.without("Connection");
-        head.0.push("Connection: close".to_owned());
-        head
+        self.without("Connection").with("Connection: close")
     }
 }
 

@@ -91,6 +91,16 @@ impl Site {
         Ok(fs::write(self.file(path), bytes)?)
     }
 
+    /// Replaces a file, all at once, by one of as many other bytes.
+    ///
+    /// # Errors
+    /// If there is no such file.
+    pub fn replace(&self, path: &str) -> Result<()> {
+        let next = format!("{path}.next");
+        self.random(&next, usize::try_from(self.length(path)?)?)?;
+        Ok(fs::rename(self.file(&next), self.file(path))?)
+    }
+
     /// SHA-256 of a file, in hexadecimal.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use thirtyfour::WebDriver;
+use tokio::time::timeout;
 
 use crate::PATIENCE;
 use crate::chromium::{self, Driver};
@@ -355,6 +356,31 @@ impl Visitor {
         let errors: Vec<String> =
             self.console().await?.iter().filter(|it| it.is_error()).map(Entry::to_string).collect();
         ensure!(errors.is_empty(), "errors on the console:\n{}", errors.join("\n"));
+        Ok(())
+    }
+
+    /// Reloads the page as with the shift key, past caches and the service worker, and
+    /// waits until it is another page.
+    ///
+    /// # Errors
+    /// If the page is gone.
+    pub async fn reload_past_worker(&self) -> Result<()> {
+        let _: () = self.run("window.isBeforeReload = true", &[]).await?;
+        let tools = self.browser.session()?.cdp();
+        tools.send_raw("Page.reload", json!({"ignoreCache": true})).await?;
+        let other = "await until('the reload', () => !window.isBeforeReload)";
+        // A script ends with the page that it runs in, so the first may be in vain.
+        let reloaded = async { while self.run::<()>(other, &[]).await.is_err() {} };
+        timeout(PATIENCE, reloaded).await.context("the page was not reloaded")
+    }
+
+    /// Has downloads saved into `folder`, without a question.
+    ///
+    /// # Errors
+    /// If the browser refuses.
+    pub async fn download_into(&self, folder: &Path) -> Result<()> {
+        let params = json!({"behavior": "allow", "downloadPath": folder});
+        self.browser.session()?.cdp().send_raw("Browser.setDownloadBehavior", params).await?;
         Ok(())
     }
 

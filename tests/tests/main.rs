@@ -10,6 +10,7 @@ mod harness;
 mod lost_peer;
 mod lying_peer;
 mod missing;
+mod never_ours;
 mod no_coordination;
 mod no_ranges;
 mod offline;

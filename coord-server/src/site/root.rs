@@ -94,6 +94,12 @@ impl FileVersion {
         }
     }
 
+    /// Whether the same open file still has the bytes of this version, as far as its
+    /// length and its time of modification tell.
+    pub fn is_still(&self, metadata: &Metadata) -> bool {
+        self.length == metadata.len() && self.modified == metadata.modified().ok()
+    }
+
     /// The file's `ETag`: time of modification in nanoseconds and length, so that
     /// servers with copies of one site say the same.
     pub fn etag(&self) -> String {

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::time::Duration;
 
+use dcdn_protocol::Manifest;
 use reqwest::Method;
 
 use crate::support::{PATIENCE, Server, SiteDirectory, noise, set_age};
@@ -342,6 +343,67 @@ async fn only_reading_is_allowed() {
         let answer = server.request(method.clone(), "/a.txt", &[]).await;
         assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")), "{method}");
     }
+}
+
+#[tokio::test]
+async fn a_file_that_is_written_to_while_it_is_sent_breaks_the_connection() {
+    let site = SiteDirectory::new();
+    // More than sockets hold on their way.
+    let length = 64 << 20;
+    let path = site.write("film.mp4", &vec![1; length]);
+    let server = Server::start(&site).await;
+    let request = reqwest::Client::new().get(server.url("/film.mp4")).timeout(PATIENCE);
+    let mut response = request.send().await.unwrap();
+    let first = response.chunk().await.unwrap().unwrap();
+    assert_eq!(first[0], 1);
+
+    fs::write(&path, vec![2; length]).unwrap();
+
+    let mut received = first.len();
+    let end = loop {
+        match response.chunk().await {
+            Ok(Some(piece)) => {
+                assert!(piece.iter().all(|byte| *byte == 1), "a mixture after {received} bytes");
+                received += piece.len();
+            }
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    assert!(end.is_err(), "a clean end after {received} bytes");
+}
+
+#[tokio::test]
+async fn what_the_site_says_of_caching_is_said_of_its_files_and_in_their_manifests() {
+    let site = SiteDirectory::new();
+    site.write("a.jpg", &noise(300_000));
+    let control = "public, max-age=3600";
+    let server = Server::start_with(&site, |config| {
+        config.cache_control = Some(control.parse().unwrap());
+    })
+    .await;
+
+    let file = server.get("/a.jpg").await;
+    let manifest = Manifest::decode(&server.get("/dcdn/manifest?url=/a.jpg").await.body).unwrap();
+
+    assert_eq!(file.header("cache-control"), Some(control));
+    assert_eq!(manifest.cache_control.as_deref(), Some(control));
+    let plain = Server::start(&site).await;
+    assert_eq!(plain.get("/a.jpg").await.header("cache-control"), None);
+}
+
+#[tokio::test]
+async fn what_the_site_says_is_for_one_visitor_has_no_manifest() {
+    let site = SiteDirectory::new();
+    site.write("a.jpg", &noise(300_000));
+    let server = Server::start_with(&site, |config| {
+        config.cache_control = Some("private".parse().unwrap());
+    })
+    .await;
+
+    let answer = server.get("/dcdn/manifest?url=/a.jpg").await;
+
+    assert_eq!((answer.status, answer.error_code().as_str()), (403, "personal"));
 }
 
 #[tokio::test]

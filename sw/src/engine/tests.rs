@@ -71,7 +71,7 @@ impl Scene {
         let link = engine.state().pages.link(PAGE, PEER).unwrap();
 
         let session = engine.start_session(&url, SiteConfig::default());
-        engine.find_manifest(session).await;
+        engine.find_manifest(session, false).await;
         Self { engine, session, link, content, manifest, told, origin, _hear: hear }
     }
 

@@ -1,0 +1,130 @@
+//! Files that change, between visits and in the middle of a transfer. A body is all of
+//! one version, or it ends in an error.
+
+use anyhow::Result;
+use dcdn_tests::site::{EMPTY_PAGE, IMAGE};
+use dcdn_tests::visitor::Fetched;
+use dcdn_tests::{Proxy, Server, Site, Visitor};
+use serde_json::json;
+
+use crate::SERVER;
+
+/// A file that takes several seconds on its way.
+const FILM: &str = "/media/film.mp4";
+
+/// Its bytes.
+const FILM_BYTES: usize = 12_000_000;
+
+/// Bytes per second of a thin line.
+const THIN: u32 = 3_000_000;
+
+#[tokio::test]
+async fn a_file_that_has_changed_since_the_last_visit_is_delivered_new() -> Result<()> {
+    let site = Site::new()?;
+    let server = Server::start(site.root(), SERVER).await?;
+    let visitor = Visitor::arrive().await?;
+    visitor.install(&server.url(EMPTY_PAGE)).await?;
+    visitor.fetched(IMAGE).await?;
+    visitor.holds(&site, &[IMAGE]).await?;
+
+    site.replace(IMAGE)?;
+    visitor.open(&server.url(EMPTY_PAGE)).await?;
+
+    assert_eq!(visitor.fetched(IMAGE).await?.sha256, site.sha256(IMAGE)?);
+    visitor.expect_clean_console().await?;
+    visitor.close().await
+}
+
+#[tokio::test]
+async fn a_fresh_file_is_served_unasked_until_the_page_wants_to_know() -> Result<()> {
+    let site = Site::new()?;
+    let options = [SERVER, &["--cache-control", "public, max-age=3600"]].concat();
+    let server = Server::start(site.root(), &options).await?;
+    let visitor = Visitor::arrive().await?;
+    visitor.install(&server.url(EMPTY_PAGE)).await?;
+    visitor.fetched(IMAGE).await?;
+    visitor.holds(&site, &[IMAGE]).await?;
+    let old = site.sha256(IMAGE)?;
+    site.replace(IMAGE)?;
+    visitor.open(&server.url(EMPTY_PAGE)).await?;
+
+    assert_eq!(visitor.fetched(IMAGE).await?.sha256, old, "fresh for an hour");
+    let checked: Fetched =
+        visitor.eval("fetched(args[0], { cache: 'no-cache' })", &[json!(IMAGE)]).await?;
+
+    assert_eq!(checked.sha256, site.sha256(IMAGE)?);
+    visitor.expect_clean_console().await?;
+    visitor.close().await
+}
+
+#[tokio::test]
+async fn what_is_stored_of_an_older_version_is_not_mixed_with_the_new_one() -> Result<()> {
+    let site = Site::new()?;
+    let server = Server::start(site.root(), SERVER).await?;
+    let visitor = Visitor::arrive().await?;
+    visitor.install(&server.url(EMPTY_PAGE)).await?;
+    let half = json!({"headers": {"Range": "bytes=0-1499999"}});
+    let _: Fetched = visitor.eval("fetched(args[0], args[1])", &[json!(IMAGE), half]).await?;
+    let first_chunks: Vec<String> = site.chunks(IMAGE)?.into_keys().take(1).collect();
+    let _: () = visitor.run("await stored(args[0])", &[json!(first_chunks)]).await?;
+
+    site.replace(IMAGE)?;
+    visitor.open(&server.url(EMPTY_PAGE)).await?;
+
+    assert_eq!(visitor.fetched(IMAGE).await?.sha256, site.sha256(IMAGE)?);
+    visitor.close().await
+}
+
+#[tokio::test]
+async fn a_file_that_changes_while_the_origin_sends_it_is_not_mixed() -> Result<()> {
+    let site = Site::new()?;
+    site.random(FILM, FILM_BYTES)?;
+    let server = Server::start(site.root(), SERVER).await?;
+    let thin = Proxy::capped(server.address(), THIN).await?;
+    let visitor = Visitor::arrive().await?;
+    visitor.install(&thin.url(EMPTY_PAGE)).await?;
+    let old = site.sha256(FILM)?;
+
+    let _: () = visitor.run("await begun(args[0])", &[json!(FILM)]).await?;
+    site.replace(FILM)?;
+
+    expect_one_version(&visitor, &[&old, &site.sha256(FILM)?]).await?;
+    assert_eq!(visitor.fetched(FILM).await?.sha256, site.sha256(FILM)?, "the next time");
+    visitor.close().await
+}
+
+#[tokio::test]
+async fn a_file_that_changes_while_peers_send_it_is_not_mixed() -> Result<()> {
+    let site = Site::new()?;
+    site.random(FILM, FILM_BYTES)?;
+    let rate = THIN.to_string();
+    let options = [SERVER, &["--upload-limit", &rate, "--slack-ms", "20000"]].concat();
+    let server = Server::start(site.root(), &options).await?;
+    let thin = Proxy::capped(server.address(), THIN).await?;
+    let (peer, visitor) = tokio::try_join!(Visitor::arrive(), Visitor::arrive())?;
+    peer.install(&server.url(EMPTY_PAGE)).await?;
+    peer.fetched(FILM).await?;
+    peer.holds(&site, &[FILM]).await?;
+    visitor.install(&thin.url(EMPTY_PAGE)).await?;
+    let old = site.sha256(FILM)?;
+
+    let _: () = visitor.run("await begun(args[0])", &[json!(FILM)]).await?;
+    let from_peer = "await until('bytes of a peer', async () =>
+        (await dcdn.stats()).totals.bytes_p2p || (await begunFetchGoesOn()))";
+    let _ = from_peer;
+    site.replace(FILM)?;
+
+    expect_one_version(&visitor, &[&old, &site.sha256(FILM)?]).await?;
+    assert_eq!(visitor.fetched(FILM).await?.sha256, site.sha256(FILM)?, "the next time");
+    peer.close().await?;
+    visitor.close().await
+}
+
+/// The body that has begun is one of these, or ends in an error.
+async fn expect_one_version(visitor: &Visitor, versions: &[&str]) -> Result<()> {
+    let body: Option<Fetched> = visitor.eval("finished()", &[]).await?;
+    if let Some(body) = body {
+        assert!(versions.contains(&body.sha256.as_str()), "a mixture: {body:?}");
+    }
+    Ok(())
+}
