@@ -43,12 +43,17 @@ async function fetched(url, options) {
   };
 }
 
-/** Begins to fetch a URL: resolves when the first bytes are there. See `finished`. */
-async function begun(url, options) {
-  const response = await fetch(url, options);
+/** Begins to fetch a URL, and reads until there is a piece and `enough`. See `finished`. */
+async function begun(url, enough = () => true) {
+  const response = await fetch(url);
   const reader = response.body.getReader();
-  const { value } = await reader.read();
-  window.begunFetch = { response, reader, pieces: [value] };
+  const pieces = [];
+  do {
+    const { done, value } = await reader.read();
+    if (done) throw new Error(`all of ${url} has come already`);
+    pieces.push(value);
+  } while (!(await enough()));
+  window.begunFetch = { response, reader, pieces };
 }
 
 /** How the fetch that has `begun` ends: as `fetched`, or `null` for an error in the body. */
