@@ -231,6 +231,7 @@ impl Engine {
     fn page_gone(self: &Rc<Self>, client: &str) {
         let gone = self.state().pages.remove(client);
         self.links_gone(&gone);
+        self.join_again();
         self.expect_all(client);
     }
 }

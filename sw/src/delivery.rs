@@ -186,20 +186,23 @@ impl Engine {
     }
 
     /// A page that never says hello looks for no peers, and its readers need not
-    /// wait for any. It is given [`GREETING_MS`] once; after that it is known.
+    /// wait for any, unless another tab looks for them. It is given [`GREETING_MS`]
+    /// once; after that it is known.
     fn note_silent_page(self: &Rc<Self>, id: SessionId, call: &Call) {
-        let (has_port, silent) = {
+        let (has_port, silent, has_helper) = {
             let state = self.state();
-            (state.pages.get(&call.client).is_some(), state.site.is_silent(&call.page))
+            let has_port = state.pages.get(&call.client).is_some();
+            let has_helper = state.pages.greeted().any(|(_, page)| !page.no_peers);
+            (has_port, state.site.is_silent(&call.page), has_helper)
         };
         if has_port {
             return;
         }
-        if silent {
+        if silent && !has_helper {
             self.feed(id, Input::Expecting { peers: 0 });
             return;
         }
-        if !self.state().pages.wait_for(&call.client) {
+        if silent || !self.state().pages.wait_for(&call.client) {
             return;
         }
         let (engine, client, page) = (Rc::clone(self), call.client.clone(), call.page.clone());

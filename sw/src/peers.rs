@@ -10,11 +10,13 @@ use dcdn_protocol::{ChunkIndex, ChunkSet, ContentId, PeerId};
 use dcdn_swarm::{Input, Link};
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{ArrayBuffer, Uint8Array};
+use vecmap::VecSet;
 use wasm_bindgen_futures::spawn_local;
 
 use crate::chunks::Chunk;
 use crate::engine::{Asked, Engine};
 use crate::js::now;
+use crate::pages::{ClientId, Pages};
 use crate::session::{Session, SessionId};
 
 /// Least time between two requests of one session for other peers.
@@ -25,22 +27,31 @@ const FIND_INTERVAL: Duration = Duration::from_secs(5);
 const SALVAGE_PATIENCE_MS: u32 = 500;
 
 impl Engine {
-    /// Lets the pages of a session's readers look for peers.
+    /// Lets the pages of a session's readers look for peers, or another tab if none of
+    /// them can.
     pub fn join(self: &Rc<Self>, id: SessionId) {
         {
             let state = &mut *self.state();
             let Some(session) = state.sessions.get_mut(&id) else { return };
             let Some(content) = session.content() else { return };
             let want = session.want();
-            for reader in session.readers.values() {
-                let Some(page) = state.pages.get(&reader.client) else { continue };
-                if page.greeted && session.joined.insert(reader.client.clone()) {
+            for client in looking(session, &state.pages) {
+                let Some(page) = state.pages.get(&client) else { continue };
+                if session.joined.insert(client) {
                     page.post(&ToShim::Have { content, chunks: state.catalogue.chunks(content) });
                     page.post(&ToShim::Join { content, want });
                 }
             }
         }
         self.expect(id);
+    }
+
+    /// Does [`Engine::join`] for every session that is read, after a page has gone that
+    /// may have looked for peers for it.
+    pub fn join_again(self: &Rc<Self>) {
+        for id in self.sessions_where(|session| !session.readers.is_empty()) {
+            self.join(id);
+        }
     }
 
     /// Lets the pages that look for peers for a session ask for others.
@@ -242,4 +253,17 @@ impl Engine {
         let received = kept.map_or(0, |(bytes, _)| bytes.length());
         self.feed(by, Input::Salvaged { link, chunk, received });
     }
+}
+
+/// The pages that look for peers for a session: those that read from it; if they have
+/// no shim, one that has.
+fn looking(session: &Session, pages: &Pages) -> Vec<ClientId> {
+    let can = |client: &ClientId| pages.get(client).is_some_and(|page| page.greeted);
+    let readers: VecSet<ClientId> = session.readers.values().map(|it| it.client.clone()).collect();
+    let own: Vec<ClientId> = readers.into_iter().filter(can).collect();
+    if !own.is_empty() || session.readers.is_empty() || session.joined.iter().any(can) {
+        return own;
+    }
+    let helper = pages.greeted().find(|(_, page)| !page.no_peers);
+    helper.map(|(client, _)| client.clone()).into_iter().collect()
 }

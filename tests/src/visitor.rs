@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use thirtyfour::WebDriver;
+use thirtyfour::{WebDriver, WindowHandle};
 use tokio::time::timeout;
 
 use crate::PATIENCE;
@@ -114,6 +114,9 @@ impl Drop for Browser {
         self.kill();
     }
 }
+
+/// A tab of a visitor's browser.
+pub type Tab = WindowHandle;
 
 /// What `dcdn.ready` resolves to.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -357,6 +360,41 @@ impl Visitor {
             self.console().await?.iter().filter(|it| it.is_error()).map(Entry::to_string).collect();
         ensure!(errors.is_empty(), "errors on the console:\n{}", errors.join("\n"));
         Ok(())
+    }
+
+    /// Opens another tab, and has all that follows happen there.
+    ///
+    /// # Errors
+    /// If the browser is gone.
+    pub async fn open_tab(&self) -> Result<Tab> {
+        let tab = self.browser.session()?.new_tab().await?;
+        self.go_to(&tab).await?;
+        Ok(tab)
+    }
+
+    /// The tab in which all happens at present.
+    ///
+    /// # Errors
+    /// If it is closed.
+    pub async fn tab(&self) -> Result<Tab> {
+        Ok(self.browser.session()?.window().await?)
+    }
+
+    /// Has all that follows happen in this tab.
+    ///
+    /// # Errors
+    /// If it is closed.
+    pub async fn go_to(&self, tab: &Tab) -> Result<()> {
+        Ok(self.browser.session()?.switch_to_window(tab.clone()).await?)
+    }
+
+    /// Closes the present tab and goes on in another.
+    ///
+    /// # Errors
+    /// If it is closed already.
+    pub async fn close_tab(&self, next: &Tab) -> Result<()> {
+        self.browser.session()?.close_window().await?;
+        self.go_to(next).await
     }
 
     /// Reloads the page as with the shift key, past caches and the service worker, and

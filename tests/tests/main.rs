@@ -20,6 +20,7 @@ mod policies;
 mod second_visitor;
 mod slow_peer;
 mod stopped_worker;
+mod tabs;
 
 /// Options of every server here: browsers on this machine need no help to find each other.
 const SERVER: &[&str] = &["--stun", "none"];
