@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod cancelled;
 mod changed;
 mod demo;
 mod first_visitor;
