@@ -98,6 +98,10 @@ impl Engine {
         match message {
             ToWorker::Hello { version, settings, page, time_origin } => {
                 if version != VERSION {
+                    if let Some(page) = self.state().pages.get(client) {
+                        let config = SiteConfig::default();
+                        page.post(&ToShim::Welcome { version: VERSION, config });
+                    }
                     self.page_gone(client);
                     return Ok(());
                 }

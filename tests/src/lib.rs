@@ -17,6 +17,7 @@ pub mod fault;
 pub mod media;
 pub mod proxy;
 pub mod rangeless;
+pub mod released;
 pub mod server;
 pub mod site;
 pub mod visitor;

@@ -1,6 +1,6 @@
 //! Proxies before the server: what they have in common. What each does to the requests
 //! that pass is in a file of its own: [`crate::capped`], [`crate::dressed`],
-//! [`crate::fault`] and [`crate::rangeless`].
+//! [`crate::fault`], [`crate::rangeless`] and [`crate::released`].
 
 use std::io;
 use std::net::SocketAddr;

@@ -22,6 +22,7 @@ mod second_visitor;
 mod slow_peer;
 mod stopped_worker;
 mod tabs;
+mod updates;
 
 /// Options of every server here: browsers on this machine need no help to find each other.
 const SERVER: &[&str] = &["--stun", "none"];

@@ -145,7 +145,8 @@ pub enum ToWorker {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
 pub enum ToShim {
-    /// Answer to [`ToWorker::Hello`]. On another version the page lets the port go.
+    /// Answer to [`ToWorker::Hello`], also to one of another version, which hears
+    /// nothing more. On another version the page lets the port go.
     Welcome {
         /// [`crate::VERSION`].
         version: u16,
