@@ -1,11 +1,12 @@
-//! The trials as a Markdown table.
+//! The results as Markdown tables.
 
 use std::fmt::Write as _;
 
+use crate::overhead::{Results, Transfer};
 use crate::trial::{CONFIGURATIONS, Plan, Trial};
 
 /// Medians with minimum and maximum, and ratios to plain HTTP.
-pub fn table(plan: &Plan, trials: &[Trial]) -> String {
+pub fn trials(plan: &Plan, trials: &[Trial]) -> String {
     let mut text = format!(
         "{} trials of each configuration in turns, {} warm-ups, {} seeding visitors, \
          image of {} bytes.\nTimes from navigationStart in ms: median (min to max); \
@@ -37,6 +38,53 @@ pub fn table(plan: &Plan, trials: &[Trial]) -> String {
             of(configuration, bandwidth).median,
         );
     }
+    text
+}
+
+/// Medians with minimum and maximum, and ratios to the browser without a worker.
+#[allow(clippy::cast_precision_loss)]
+pub fn overhead(results: &Results) -> String {
+    let first = &results.first_byte_ms;
+    let mut text =
+        "First byte in ms, throughput in MB/s, processor time in s: median (min to max); \
+         in brackets the ratio of medians to no worker.\n\n\
+         | first byte | |\n|---|---|\n"
+            .to_owned();
+    let plain = Spread::of(first.plain.iter().copied());
+    for (name, values) in [
+        ("no worker", &first.plain),
+        ("worker running, from the origin", &first.running),
+        ("worker running, from the store", &first.stored),
+        ("worker stopped before, from the origin", &first.stopped),
+    ] {
+        let spread = Spread::of(values.iter().copied()).precise(plain.median);
+        let _ = writeln!(text, "| {name} | {spread} |");
+    }
+    text.push_str("\n| large file | throughput | processor time |\n|---|---|---|\n");
+    let transfers = &results.transfer;
+    let of = |values: &[Transfer], what: fn(&Transfer) -> f64| Spread::of(values.iter().map(what));
+    let (rate, cpu): (fn(&Transfer) -> f64, fn(&Transfer) -> f64) = (|it| it.rate, |it| it.cpu);
+    let (plain_rate, plain_cpu) =
+        (of(&transfers.plain, rate).median, of(&transfers.plain, cpu).median);
+    for (name, values) in [
+        ("no worker", &transfers.plain),
+        ("worker, from the origin", &transfers.origin),
+        ("worker, from the store", &transfers.store),
+    ] {
+        let (rates, cpus) = (of(values, rate), of(values, cpu));
+        let _ = writeln!(
+            text,
+            "| {name} | {} | {} |",
+            rates.with_ratio(plain_rate),
+            cpus.precise(plain_cpu)
+        );
+    }
+    let [without, with] = results.peak_memory.map(|bytes| bytes as f64 / 1e6);
+    let _ = writeln!(
+        text,
+        "\nMemory of all processes of a browser at their peaks: {without:.0} MB without a worker, \
+         {with:.0} MB with it."
+    );
     text
 }
 
@@ -79,6 +127,12 @@ impl Spread {
         Self { min: at(0), median, max: at(values.len().wrapping_sub(1)) }
     }
 
+    /// As [`Spread::with_ratio`], for small numbers.
+    fn precise(&self, to: f64) -> String {
+        let Self { min, median, max } = self;
+        format!("{median:.1} ({min:.1} to {max:.1}) [{:.2}]", median / to)
+    }
+
     fn with_ratio(&self, to: f64) -> String {
         let Self { min, median, max } = self;
         format!("{median:.0} ({min:.0} to {max:.0}) [{:.2}]", median / to)
@@ -98,6 +152,7 @@ mod tests {
     #[test]
     fn without_trials_there_is_a_table_all_the_same() {
         let plan = Plan { trials: 0, warm_ups: 0, peers: 0 };
-        assert!(table(&plan, &[]).contains("NaN"));
+        assert!(trials(&plan, &[]).contains("NaN"));
+        assert!(overhead(&Results::default()).contains("NaN"));
     }
 }

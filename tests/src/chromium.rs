@@ -15,7 +15,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use crate::PATIENCE;
+use crate::{PATIENCE, Usage};
 
 const ARGUMENTS: &str = include_str!("../chromium.args");
 
@@ -102,11 +102,22 @@ impl Driver {
         format!("http://{}", self.address)
     }
 
+    /// What driver and browser have cost so far.
+    ///
+    /// # Errors
+    /// If the system does not tell.
+    pub fn usage(&self) -> Result<Usage> {
+        Usage::of_group(self.leader().context("the driver has ended")?)
+    }
+
+    fn leader(&self) -> Option<i32> {
+        self.process.id().and_then(|pid| i32::try_from(pid).ok())
+    }
+
     /// SIGKILL for the driver, its browser and all of the browser's processes at once:
     /// they are one process group, which the driver leads.
     pub fn kill(&self) {
-        let leader = self.process.id().and_then(|pid| i32::try_from(pid).ok());
-        if let Some(leader) = leader {
+        if let Some(leader) = self.leader() {
             // Fails only if there is nobody left to kill.
             let _ = killpg(Pid::from_raw(leader), Signal::SIGKILL);
         }

@@ -20,6 +20,7 @@ pub mod rangeless;
 pub mod released;
 pub mod server;
 pub mod site;
+pub mod usage;
 pub mod visitor;
 
 use std::time::Duration;
@@ -33,6 +34,7 @@ pub use media::Media;
 pub use proxy::Proxy;
 pub use server::Server;
 pub use site::Site;
+pub use usage::Usage;
 pub use visitor::{Arrival, Engine, Visitor};
 
 /// How long anything may take before a test gives up on it.

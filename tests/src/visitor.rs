@@ -13,10 +13,10 @@ use tempfile::TempDir;
 use thirtyfour::{WebDriver, WindowHandle};
 use tokio::time::timeout;
 
-use crate::PATIENCE;
 use crate::chromium::{self, Driver};
 use crate::console::{Console, Entry};
 use crate::site::Site;
+use crate::{PATIENCE, Usage};
 
 const PROBE: &str = include_str!("probe.js");
 
@@ -420,6 +420,14 @@ impl Visitor {
         let params = json!({"behavior": "allow", "downloadPath": folder});
         self.browser.session()?.cdp().send_raw("Browser.setDownloadBehavior", params).await?;
         Ok(())
+    }
+
+    /// What the browser has cost the machine so far.
+    ///
+    /// # Errors
+    /// If the system does not tell.
+    pub fn usage(&self) -> Result<Usage> {
+        self.browser.driver.usage()
     }
 
     /// Stops the service worker, as browsers do with an idle one.

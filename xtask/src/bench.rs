@@ -16,6 +16,12 @@ pub enum Measurement {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
+    /// What the worker costs a visitor who is alone: first byte, throughput, processor time
+    Overhead {
+        /// Options of the measurement; `-- --help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
     /// Crowds of visitors in virtual time around the real scheduler
     // Its options are the simulator's own, `--help` among them.
     #[command(disable_help_flag = true)]
@@ -35,7 +41,8 @@ pub enum Measurement {
 /// Builds what it takes and measures; the result, and nothing else, goes to standard output.
 pub fn run(workspace: &Workspace, measurement: &Measurement) -> Result<()> {
     match measurement {
-        Measurement::Trials { options } => trials(workspace, options),
+        Measurement::Trials { options } => in_browsers(workspace, "trials", options),
+        Measurement::Overhead { options } => in_browsers(workspace, "overhead", options),
         Measurement::Simulate { options } => simulate(workspace, options),
         Measurement::Decisions { options } => decisions(workspace, options),
     }
@@ -55,13 +62,13 @@ fn simulate(workspace: &Workspace, options: &[String]) -> Result<()> {
     Ok(simulate.run()?)
 }
 
-fn trials(workspace: &Workspace, options: &[String]) -> Result<()> {
+fn in_browsers(workspace: &Workspace, what: &str, options: &[String]) -> Result<()> {
     let server = build::run(workspace, build::Options::default())?;
     let browser = tools::ensure_browser(workspace)?;
     let driver = tools::ensure_driver(workspace)?;
     let sh = &workspace.shell;
     // What is measured is the browsers' and the server's work, not that of this program.
-    let bench = cmd!(sh, "cargo run --quiet --package dcdn-bench -- {options...}");
+    let bench = cmd!(sh, "cargo run --quiet --package dcdn-bench -- {what} {options...}");
     let bench = bench
         .env("DCDN_SERVER", server)
         .env("CHROMIUM", browser.program)
