@@ -64,8 +64,8 @@ const api = () => ({
   },
 
   /**
-   * Calls `fn` on every `progress` ({url, loaded, total, source}), `done` ({url}), `error` ({url,
-   * message}) or `peer` ({peer, state: 'up' | 'down', peers}). Returns a function that stops it.
+   * Calls `fn` on every `progress` ({url, loaded, total, source}; ten times a second at most for a
+   * resource, and whenever another source takes over), `done` ({url}), `error` ({url, message}) or `peer` ({peer, state: 'up' | 'down', peers}). Returns a function that stops it.
    */
   on(event, fn) {
     if (!listeners.has(event)) listeners.set(event, new Set());

@@ -63,7 +63,8 @@ pub fn overhead(results: &Results) -> String {
     text.push_str("\n| large file | throughput | processor time |\n|---|---|---|\n");
     let transfers = &results.transfer;
     let of = |values: &[Transfer], what: fn(&Transfer) -> f64| Spread::of(values.iter().map(what));
-    let (rate, cpu): (fn(&Transfer) -> f64, fn(&Transfer) -> f64) = (|it| it.rate, |it| it.cpu);
+    let rate = |it: &Transfer| it.rate;
+    let cpu = |it: &Transfer| it.cpu;
     let (plain_rate, plain_cpu) =
         (of(&transfers.plain, rate).median, of(&transfers.plain, cpu).median);
     for (name, values) in [

@@ -296,7 +296,7 @@ impl Engine {
         let tally = state.pages.tally(&reader.client);
         let delivered = tally.delivered(&url, range, meta.length, source, epoch_ms());
         let Some(page) = state.pages.get(&reader.client) else { return };
-        if delivered.new > 0 {
+        if delivered.is_news {
             page.post(&ToShim::Event {
                 event: PageEvent::Progress {
                     url: url.clone(),

@@ -16,15 +16,21 @@ pub struct Tally {
 struct Line {
     stats: UrlStats,
     delivered: RangeSet<u64>,
+    /// When the page last heard of progress, and from where the bytes were.
+    told: Option<(f64, Source)>,
 }
+
+/// Milliseconds between two events of progress of one resource, unless another source
+/// takes over or it is the last. A fast transfer has a thousand pieces a second.
+const PROGRESS_INTERVAL_MS: f64 = 100.0;
 
 /// What a delivery has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delivered {
     /// Bytes of the resource that the page has been given so far.
     pub loaded: u64,
-    /// Bytes among those just delivered that it had not been given before.
-    pub new: u64,
+    /// Whether that is worth an event of progress.
+    pub is_news: bool,
     /// Whether these were the last that were missing.
     pub completed: bool,
 }
@@ -49,6 +55,7 @@ impl Tally {
                 ttlb_ms: None,
             },
             delivered: RangeSet::new(),
+            told: None,
         });
     }
 
@@ -62,7 +69,7 @@ impl Tally {
         now_ms: f64,
     ) -> Delivered {
         let Some(line) = self.by_url.get(url).map(|at| &mut self.urls[*at]) else {
-            return Delivered { loaded: 0, new: 0, completed: false };
+            return Delivered { loaded: 0, is_news: false, completed: false };
         };
         let span = range.start..range.end;
         let new = match range.is_empty() {
@@ -85,7 +92,14 @@ impl Tally {
         if completed {
             stats.ttlb_ms = Some(now_ms);
         }
-        Delivered { loaded, new, completed }
+        let is_due = line.told.is_none_or(|(at, last)| {
+            last != source || now_ms - at >= PROGRESS_INTERVAL_MS || completed
+        });
+        let is_news = new > 0 && is_due;
+        if is_news {
+            line.told = Some((now_ms, source));
+        }
+        Delivered { loaded, is_news, completed }
     }
 
     /// The statistics, with times from the page's navigationStart.
@@ -123,12 +137,30 @@ mod tests {
         let first = tally.delivered("/v.mp4", ByteRange::new(0, 60), 100, Source::P2p, 20.0);
         let again = tally.delivered("/v.mp4", ByteRange::new(40, 100), 100, Source::Cache, 30.0);
 
-        assert_eq!(first, Delivered { loaded: 60, new: 60, completed: false });
-        assert_eq!(again, Delivered { loaded: 100, new: 40, completed: true });
+        assert_eq!(first, Delivered { loaded: 60, is_news: true, completed: false });
+        assert_eq!(again, Delivered { loaded: 100, is_news: true, completed: true });
         let report = tally.report(5.0);
         assert_eq!((report.totals.bytes_p2p, report.totals.bytes_cache), (60, 40));
         assert_eq!(report.urls[0].ttfb_ms, Some(15.0));
         assert_eq!(report.urls[0].ttlb_ms, Some(25.0));
+    }
+
+    #[test]
+    fn progress_is_told_now_and_then_at_every_change_of_source_and_at_the_end() {
+        let mut tally = Tally::default();
+        tally.requested("/v.mp4", PolicyName::Adaptive, 0.0);
+        let mut told = |start, source, now_ms| {
+            let range = ByteRange::new(start, start + 10);
+            tally.delivered("/v.mp4", range, 60, source, now_ms).is_news
+        };
+
+        assert!(told(0, Source::Http, 0.0));
+        assert!(!told(10, Source::Http, 1.0));
+        assert!(told(20, Source::P2p, 2.0));
+        assert!(!told(20, Source::Http, 500.0), "nothing new");
+        assert!(told(30, Source::P2p, 102.0));
+        assert!(!told(40, Source::P2p, 103.0));
+        assert!(told(50, Source::P2p, 104.0));
     }
 
     #[test]
