@@ -69,6 +69,16 @@ pub struct Args {
     #[arg(long, value_name = "BYTES_PER_SECOND")]
     upload_limit: Option<u32>,
 
+    /// Bytes that each browser's store may hold; 0 for none, and then visitors pass
+    /// nothing on [default: a tenth of what the browser grants, at most 2 GiB]
+    #[arg(long, value_name = "BYTES")]
+    store_bytes: Option<u64>,
+
+    /// Pages ask their browser not to clear the store when it runs short of room;
+    /// some browsers ask the visitor then
+    #[arg(long)]
+    persist_store: bool,
+
     /// The off switch: pages are plain HTTP and remove the worker
     #[arg(long)]
     disabled: bool,
@@ -93,6 +103,8 @@ impl Args {
             stun: self.stun.iter().filter(|url| *url != NO_STUN).cloned().collect(),
             max_peers: self.max_peers,
             upload_bytes_per_second: self.upload_limit,
+            store_bytes: self.store_bytes,
+            persist_store: self.persist_store,
             ..config.site
         };
         config.cache_control.clone_from(&self.cache_control);

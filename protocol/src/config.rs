@@ -10,6 +10,9 @@ pub const MAX_SLACK_PERCENT: u32 = 1000;
 /// Largest [`SiteConfig::mixed_http_percent`].
 pub const MAX_MIXED_HTTP_PERCENT: u8 = 100;
 
+/// Largest budget of the store on a site that sets none, in bytes: 2 GiB.
+pub const MAX_DEFAULT_STORE_BYTES: u64 = 2 << 30;
+
 /// What the site owner sets. Unknown fields are ignored, missing ones have the
 /// defaults below; a page's `data-*` attributes go on top.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +47,13 @@ pub struct SiteConfig {
     /// Keep the page itself (HTML, scripts, styles) for when the server is out of
     /// reach. Only for sites whose pages are the same for everybody.
     pub offline_pages: bool,
+    /// Bytes that the browser's store may hold; `None` is a tenth of what the browser
+    /// grants the site, at most [`MAX_DEFAULT_STORE_BYTES`]. With 0 nothing is kept, and
+    /// nothing can be passed on to other visitors.
+    pub store_bytes: Option<u64>,
+    /// Ask the browser not to clear the store when it runs short of room. Some browsers
+    /// ask the visitor then.
+    pub persist_store: bool,
 }
 
 impl Default for SiteConfig {
@@ -60,6 +70,8 @@ impl Default for SiteConfig {
             upload_bytes_per_second: None,
             coord: String::new(),
             offline_pages: false,
+            store_bytes: None,
+            persist_store: false,
         }
     }
 }

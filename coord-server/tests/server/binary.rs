@@ -81,6 +81,8 @@ async fn the_flags_are_the_sites_configuration() {
         "--stun=stun:b.example:2",
         "--max-peers=3",
         "--upload-limit=50000",
+        "--store-bytes=20000000",
+        "--persist-store",
         "--disabled",
     ])
     .await;
@@ -102,6 +104,8 @@ async fn the_flags_are_the_sites_configuration() {
         stun: vec!["stun:a.example:1".to_owned(), "stun:b.example:2".to_owned()],
         max_peers: 3,
         upload_bytes_per_second: Some(50_000),
+        store_bytes: Some(20_000_000),
+        persist_store: true,
         ..expected
     };
     assert_eq!(set, expected);
