@@ -171,12 +171,16 @@ impl Mesh {
         }
     }
 
-    /// The store holds `chunks` of `content`.
+    /// The store holds `chunks` of `content`, and no others.
     pub fn have(&mut self, content: ContentId, chunks: ChunkSet, now: f64) {
         if self.holdings.get(&content) == Some(&chunks) {
             return;
         }
-        self.holdings.insert(content, chunks);
+        if chunks.is_empty() {
+            self.holdings.remove(&content);
+        } else {
+            self.holdings.insert(content, chunks);
+        }
         self.tell_server(content, now);
         self.tell_peers(content, now);
     }

@@ -90,14 +90,14 @@ impl Mesh {
         self.push(Command::Coord(ToCoord::Join { content, want, have }));
     }
 
-    /// Tells the server of a swarm that we hold more of its content, if we do.
+    /// Tells the server of a swarm what we hold of its content, if that has changed.
     pub(super) fn tell_server(&mut self, content: ContentId, now: f64) {
         if !matches!(self.coordination, Coordination::Up(_)) {
             return;
         }
         let have = self.held(content, MAX_HELD_RUNS);
         let Some(swarm) = self.swarms.get_mut(&content) else { return };
-        if have.without(&swarm.announced).is_empty() {
+        if have == swarm.announced {
             return;
         }
         let due = swarm.announced_at + f64::from(HAVE_INTERVAL_MS);

@@ -421,12 +421,30 @@ fn the_server_hears_what_we_hold_with_the_join_and_what_comes_at_most_every_five
     assert_eq!(drain(&mut mesh), [have(3)]);
     assert_eq!(mesh.poll_timeout(), None);
 
-    mesh.have(CONTENT, ChunkSet::full(2), 20_000.0);
-    assert_eq!(drain(&mut mesh), [], "it has only become less");
     mesh.have(CONTENT, ChunkSet::full(4), 20_000.0);
     assert_eq!(drain(&mut mesh), [have(4)]);
     mesh.have(CONTENT_2, ChunkSet::full(4), 20_000.0);
     assert_eq!(drain(&mut mesh), [], "nobody asked for that swarm");
+}
+
+#[test]
+fn what_is_no_longer_held_is_offered_neither_to_peers_nor_to_the_server() {
+    let mut mesh = joined(8);
+    mesh.have(CONTENT, ChunkSet::full(4), 10_000.0);
+    mesh.offered(OTHER, 10_000.0);
+    mesh.opened(OTHER);
+    mesh.interested(OTHER, CONTENT, 10_000.0);
+    drain(&mut mesh);
+    let none = ChunkSet::new;
+
+    mesh.have(CONTENT, none(), 30_000.0);
+
+    let server = Command::Coord(ToCoord::Have { content: CONTENT, have: none() });
+    let peer = Command::Tell(OTHER, PeerMessage::Have { content: CONTENT, chunks: none() });
+    assert_eq!(drain(&mut mesh), [server, peer]);
+    assert_eq!(mesh.holding(CONTENT), None);
+    mesh.have(CONTENT, none(), 60_000.0);
+    assert_eq!(drain(&mut mesh), []);
 }
 
 #[test]
