@@ -1,11 +1,10 @@
-//! Verifying and keeping: manifests, hashes, the store.
+//! Verifying: manifests, hashes, what is read from the store.
 
 use std::rc::Rc;
 
 use dcdn_protocol::message::peer::ChunkFailReason;
-use dcdn_protocol::message::shim::ToShim;
 use dcdn_protocol::stats::Source;
-use dcdn_protocol::{ChunkHash, ChunkIndex, ContentId};
+use dcdn_protocol::{ChunkHash, ChunkIndex};
 use dcdn_swarm::{Input, Link};
 use futures::channel::oneshot;
 use gloo_timers::callback::Timeout;
@@ -15,14 +14,11 @@ use wasm_bindgen_futures::spawn_local;
 use crate::chunks::Chunk;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::js::{epoch_ms, sha256, warn};
+use crate::js::{epoch_ms, sha256};
 use crate::origin::{self, Described, Meta};
 use crate::session::{ManifestState, SessionId};
+use crate::store;
 use crate::store::Known;
-use crate::{site, store};
-
-/// Milliseconds that changes of the catalogue are gathered before it is written.
-const CATALOGUE_DELAY_MS: u32 = 300;
 
 /// How long a known content waits to hear that it is still current, in
 /// milliseconds, before it is served as it is.
@@ -127,10 +123,9 @@ impl Engine {
                     session.describe(meta, Some(manifest.layout));
                 }
                 session.manifest = ManifestState::Ready(Rc::clone(&manifest));
-                state.catalogue.urls.insert(manifest.url.clone(), content);
-                let held = state.catalogue.contents.entry(content).or_default();
-                held.used_ms = epoch_ms();
-                Some(held.chunks.clone())
+                let catalogue = &mut state.catalogue;
+                catalogue.describe(&manifest.url, content, manifest.layout, epoch_ms());
+                Some(catalogue.chunks(content))
             }
         };
         let Some(held) = held else {
@@ -138,13 +133,11 @@ impl Engine {
             return;
         };
         if new {
-            spawn_local(async move {
-                if let Err(error) = store::put_manifest(&known).await {
-                    warn(&format!("a manifest could not be stored: {error}"));
-                }
-            });
+            let engine = Rc::clone(self);
+            spawn_local(async move { engine.keep_manifest(&known).await });
+        } else {
+            self.save_catalogue();
         }
-        self.save_catalogue();
         self.feed(id, Input::Described { layout: manifest.layout });
         self.feed(id, Input::Stored { chunks: held });
         self.feed(id, Input::ManifestReady);
@@ -305,13 +298,11 @@ impl Engine {
             && is_right(&bytes, manifest.hash_of(chunk)).await
             && self.accept(id, chunk, bytes, Source::Cache)
         {
+            self.state().catalogue.used(content, epoch_ms());
             self.feed(id, Input::Ready { chunk, from: None });
             return;
         }
-        if let Some(held) = self.state().catalogue.contents.get_mut(&content) {
-            held.chunks.remove(chunk);
-        }
-        self.save_catalogue();
+        self.drop_damaged(content, chunk);
         self.feed(id, Input::StoreMissing { chunk });
     }
 
@@ -330,63 +321,6 @@ impl Engine {
         session.chunks.put(chunk, bytes, from);
         session.wake_readers();
         true
-    }
-
-    /// Stores a verified chunk. Nobody waits for this, and if it fails the
-    /// content is just not kept.
-    async fn keep(self: &Rc<Self>, content: ContentId, chunk: ChunkIndex, bytes: &Uint8Array) {
-        if self.state().catalogue.chunks(content).contains(chunk) {
-            return;
-        }
-        if let Err(error) = store::put_chunk(content, chunk, bytes).await {
-            if !error.is_quota() {
-                warn(&format!("a chunk could not be stored: {error}"));
-            }
-            return;
-        }
-        let chunks = {
-            let mut state = self.state();
-            let held = state.catalogue.contents.entry(content).or_default();
-            held.chunks.insert(chunk);
-            held.used_ms = epoch_ms();
-            held.chunks.clone()
-        };
-        self.save_catalogue();
-        let stored: dcdn_protocol::ChunkSet = [chunk].into_iter().collect();
-        self.feed_where(|s| s.content() == Some(content), &Input::Stored { chunks: stored });
-        for (_, page) in self.state().pages.greeted() {
-            page.post(&ToShim::Have { content, chunks: chunks.clone() });
-        }
-    }
-
-    /// Writes the catalogue soon.
-    fn save_catalogue(self: &Rc<Self>) {
-        if std::mem::replace(&mut self.state().catalogue_due, true) {
-            return;
-        }
-        let engine = Rc::clone(self);
-        spawn_local(async move {
-            gloo_timers::future::TimeoutFuture::new(CATALOGUE_DELAY_MS).await;
-            let catalogue = {
-                let mut state = engine.state();
-                state.catalogue_due = false;
-                state.catalogue.clone()
-            };
-            if let Err(error) = store::put_document(store::CATALOGUE, &catalogue).await {
-                warn(&format!("the catalogue could not be stored: {error}"));
-            }
-        });
-    }
-
-    /// Writes what is remembered of the site.
-    pub fn save_site(self: &Rc<Self>) {
-        let engine = Rc::clone(self);
-        spawn_local(async move {
-            let site = engine.state().site.clone();
-            if let Err(error) = store::put_document(site::DOCUMENT, &site).await {
-                warn(&format!("the site's settings could not be stored: {error}"));
-            }
-        });
     }
 }
 

@@ -13,12 +13,13 @@ use gloo_timers::callback::Timeout;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::Response;
 
+use crate::catalogue::Catalogue;
 use crate::error::Error;
 use crate::js::{now, seed};
+use crate::keep::Keeper;
 use crate::pages::Pages;
 use crate::session::{ManifestState, Session, SessionId, Settling};
 use crate::site::Site;
-use crate::store::Catalogue;
 
 /// How long a session outlives its last reader, in milliseconds: a player that
 /// asks range by range, or a page that shows the same picture again, goes on
@@ -35,8 +36,8 @@ pub struct State {
     pub site: Site,
     /// What the store holds.
     pub catalogue: Catalogue,
-    /// Whether [`State::catalogue`] is about to be written.
-    pub catalogue_due: bool,
+    /// What is going on in the store.
+    pub keeper: Keeper,
     /// The pages.
     pub pages: Pages,
     /// Conduct of the connections, shared by all cores.
@@ -231,7 +232,7 @@ impl Engine {
     }
 
     /// Ends a session and all that is under way for it.
-    fn remove_session(&self, id: SessionId) -> Option<Session> {
+    pub fn remove_session(&self, id: SessionId) -> Option<Session> {
         let state = &mut *self.state();
         let session = state.sessions.remove(&id)?;
         for abort in session.origin.values() {
@@ -286,8 +287,7 @@ impl Engine {
     pub fn session_for(&self, url: &str, client: &str) -> Option<(SessionId, Option<Settling>)> {
         let mut state = self.state();
         let (id, session) = state.sessions.iter_mut().find(|(_, session)| {
-            let in_use = !session.readers.is_empty() || session.settling.is_some();
-            session.url == url && (in_use || session.joined.contains(client))
+            session.url == url && (session.is_in_use() || session.joined.contains(client))
         })?;
         session.linger = None;
         Some((*id, session.settling.clone()))

@@ -10,7 +10,7 @@
 //!                                      └─► store ─► other visitors
 //! ```
 //!
-//! [`route`], [`range`], [`answer`], [`stats`] and [`site`] are pure. The engine
+//! [`route`], [`range`], [`answer`], [`room`], [`catalogue`], [`stats`] and [`site`] are pure. The engine
 //! feeds each session's core and carries out its commands, one arm each. Payload
 //! bytes stay in JS memory; what passes through here are handles and numbers.
 //!
@@ -20,16 +20,19 @@
 
 pub mod answer;
 mod bridge;
+pub mod catalogue;
 mod chunks;
 mod content;
 mod delivery;
 mod engine;
 pub mod error;
 mod js;
+mod keep;
 mod origin;
 mod pages;
 mod peers;
 pub mod range;
+pub mod room;
 pub mod route;
 mod session;
 mod shell;
@@ -62,8 +65,9 @@ impl Worker {
         static HOOK: Once = Once::new();
         HOOK.call_once(|| std::panic::set_hook(Box::new(report_panic)));
         let (site, catalogue) =
-            futures::join!(store::document(site::DOCUMENT), store::document(store::CATALOGUE));
+            futures::join!(store::document(site::DOCUMENT), store::document(catalogue::DOCUMENT));
         let engine = Engine::new(site, catalogue);
+        engine.reconcile();
         let pages = Rc::clone(&engine);
         spawn_local(async move { pages.ask_for_ports().await });
         Self(engine)
@@ -97,6 +101,7 @@ impl Worker {
                 };
                 if news {
                     engine.save_site();
+                    engine.trim().await;
                 }
             }
             Ok(JsValue::UNDEFINED)

@@ -158,6 +158,11 @@ impl Session {
         Some(layout)
     }
 
+    /// Whether somebody reads from it, or is about to.
+    pub fn is_in_use(&self) -> bool {
+        !self.readers.is_empty() || self.settling.is_some()
+    }
+
     /// Whether a page reads from it.
     pub fn is_read_by(&self, client: &str) -> bool {
         self.readers.values().any(|reader| reader.client == client)

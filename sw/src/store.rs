@@ -1,84 +1,28 @@
 //! The store: the Cache API, one entry per chunk (names in
 //! [`dcdn_protocol::store`]), the manifest of each resource, and two JSON
 //! documents of the worker's own: the catalogue and the remembered site state.
+//! What is written and what goes is decided in [`crate::keep`].
 //!
 //! The worker is the only writer.
 
 use std::rc::Rc;
 
 use dcdn_protocol::caching::CacheControl;
-use dcdn_protocol::store::{CACHE, CACHE_PREFIX, chunk_path, manifest_path};
-use dcdn_protocol::{ChunkIndex, ChunkSet, ContentId, Manifest};
+use dcdn_protocol::config::MAX_DEFAULT_STORE_BYTES;
+use dcdn_protocol::store::{CACHE, CACHE_PREFIX, Entry, chunk_path, manifest_path};
+use dcdn_protocol::{ChunkIndex, ContentId, Manifest};
+use futures::future::join_all;
 use js_sys::{Array, Uint8Array};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use vecmap::VecMap;
-use wasm_bindgen::JsCast;
+use serde::{Serialize, de::DeserializeOwned};
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Cache, Response};
+use web_sys::{Cache, Request, Response};
 
 use crate::error::Error;
-use crate::js::{body_of, scope};
+use crate::js::{body_of, property, scope};
 
-/// Name of the catalogue's entry.
-pub const CATALOGUE: &str = "/dcdn/store/catalogue";
-
-/// What the store holds, so that most questions need no look into the cache.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Catalogue {
-    /// The content that a resource had when last seen, by path and query.
-    pub urls: VecMap<String, ContentId>,
-    /// The contents.
-    #[serde(with = "by_content")]
-    pub contents: VecMap<ContentId, Held>,
-}
-
-/// One content in the store.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Held {
-    /// The chunks that are there.
-    pub chunks: ChunkSet,
-    /// When it was last read, in milliseconds since the epoch.
-    pub used_ms: f64,
-}
-
-impl Catalogue {
-    /// The chunks of `content` that are in the store.
-    pub fn chunks(&self, content: ContentId) -> ChunkSet {
-        self.contents.get(&content).map(|held| held.chunks.clone()).unwrap_or_default()
-    }
-
-    /// The contents read last, latest first.
-    pub fn latest(&self, most: usize) -> Vec<ContentId> {
-        let mut contents: Vec<_> =
-            self.contents.iter().filter(|(_, held)| !held.chunks.is_empty()).collect();
-        contents.sort_by(|(_, a), (_, b)| b.used_ms.total_cmp(&a.used_ms));
-        contents.into_iter().take(most).map(|(content, _)| *content).collect()
-    }
-}
-
-/// JSON objects have text keys.
-mod by_content {
-    use super::{ContentId, Held, VecMap};
-    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
-
-    pub fn serialize<S: Serializer>(
-        contents: &VecMap<ContentId, Held>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(contents.iter().map(|(content, held)| (content.to_string(), held)))
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<VecMap<ContentId, Held>, D::Error> {
-        VecMap::<String, Held>::deserialize(deserializer)?
-            .into_iter()
-            .map(|(content, held)| Ok((content.parse().map_err(D::Error::custom)?, held)))
-            .collect()
-    }
-}
+/// Entries that are deleted at a time.
+const DELETED_AT_A_TIME: usize = 64;
 
 /// Writes a chunk.
 ///
@@ -186,6 +130,43 @@ pub async fn put(cache: &str, path: &str, response: &Response) -> Result<(), Err
 pub async fn get(cache: &str, path: &str) -> Result<Option<Response>, Error> {
     let found = JsFuture::from(open(cache).await?.match_with_str(path)).await?;
     Ok(found.dyn_into().ok())
+}
+
+/// Deletes entries. One that cannot be deleted is found by the next comparison of the
+/// catalogue with what there is.
+pub async fn delete(entries: &[Entry]) {
+    let Ok(cache) = open(CACHE).await else { return };
+    for some in entries.chunks(DELETED_AT_A_TIME) {
+        let deleting = some.iter().map(|it| JsFuture::from(cache.delete_with_str(&it.path())));
+        join_all(deleting).await;
+    }
+}
+
+/// Every chunk and every manifest that there is.
+///
+/// # Errors
+/// If the cache cannot be read.
+pub async fn entries() -> Result<Vec<Entry>, Error> {
+    let requests = Array::from(&JsFuture::from(open(CACHE).await?.keys()).await?);
+    let origin = scope().location().origin();
+    let entry = |request: JsValue| {
+        Entry::at(request.unchecked_into::<Request>().url().strip_prefix(&origin)?)
+    };
+    Ok(requests.iter().filter_map(entry).collect())
+}
+
+/// Bytes that a store without a budget of the site's own may hold: a tenth of what the
+/// browser grants, at most [`MAX_DEFAULT_STORE_BYTES`].
+pub async fn default_budget() -> u64 {
+    let granted = async {
+        let estimate = scope().navigator().storage().estimate()?;
+        let estimate = JsFuture::from(estimate).await?;
+        Ok::<_, JsValue>(property(&estimate, "quota").as_f64())
+    };
+    // Where the browser does not say, it will say so when there is no more room.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    let granted = granted.await.ok().flatten().map(|bytes| bytes as u64);
+    granted.map_or(MAX_DEFAULT_STORE_BYTES, |bytes| (bytes / 10).min(MAX_DEFAULT_STORE_BYTES))
 }
 
 /// Deletes our caches of other names than these, which are of older formats.

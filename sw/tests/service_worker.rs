@@ -7,6 +7,7 @@
 mod support;
 
 use dcdn_protocol::{ChunkIndex, ContentId, Manifest};
+use dcdn_sw::catalogue::{self, Catalogue};
 use dcdn_sw::{Worker, store};
 use js_sys::{Function, Uint8Array};
 use support::{Origin, bytes, described, manifest};
@@ -112,7 +113,7 @@ async fn what_is_stored_is_served_with_the_origin_down_by_a_worker_started_anew(
 async fn catalogued(manifest: &Manifest) {
     let count = manifest.layout.chunk_count();
     loop {
-        let catalogue: store::Catalogue = store::document(store::CATALOGUE).await;
+        let catalogue: Catalogue = store::document(catalogue::DOCUMENT).await;
         if catalogue.chunks(manifest.content_id()).is_full(count) {
             return;
         }
@@ -377,22 +378,22 @@ fn length_of(line: &str) -> u64 {
 
 #[wasm_bindgen_test]
 async fn a_document_that_is_missing_or_unreadable_is_the_default() {
-    let catalogue: store::Catalogue = store::document("/dcdn/store/nothing").await;
-    assert_eq!(catalogue, store::Catalogue::default());
+    let catalogue: Catalogue = store::document("/dcdn/store/nothing").await;
+    assert_eq!(catalogue, Catalogue::default());
     let response = Response::new_with_opt_str(Some("{not json")).unwrap();
     store::put(dcdn_protocol::store::CACHE, "/dcdn/store/broken", &response).await.unwrap();
-    let catalogue: store::Catalogue = store::document("/dcdn/store/broken").await;
-    assert_eq!(catalogue, store::Catalogue::default());
+    let catalogue: Catalogue = store::document("/dcdn/store/broken").await;
+    assert_eq!(catalogue, Catalogue::default());
 }
 
 #[wasm_bindgen_test]
 async fn a_catalogue_survives_the_store() {
-    let mut catalogue = store::Catalogue::default();
+    let mut catalogue = Catalogue::default();
     let content = ContentId([7; 32]);
     catalogue.urls.insert("/a.jpg".to_owned(), content);
     catalogue.contents.entry(content).or_default().chunks.insert_run(0..5);
 
     store::put_document("/dcdn/store/catalogue-copy", &catalogue).await.unwrap();
 
-    assert_eq!(store::document::<store::Catalogue>("/dcdn/store/catalogue-copy").await, catalogue);
+    assert_eq!(store::document::<Catalogue>("/dcdn/store/catalogue-copy").await, catalogue);
 }

@@ -19,6 +19,9 @@ async function until(what, condition) {
   }
 }
 
+/** Where the worker writes down what it holds. */
+const CATALOGUE = '/dcdn/store/catalogue';
+
 /** The next event `name`; an `error` event instead of it rejects. */
 function next(target, name) {
   return new Promise((resolve, reject) => {
@@ -145,6 +148,28 @@ function stored(paths) {
     const held = new Set((await chunkEntries()).map(([, { url }]) => new URL(url).pathname));
     return paths.every((path) => held.has(path));
   });
+}
+
+/** The worker's own list of what the browser's store holds. */
+async function catalogue() {
+  if (!(await caches.has(STORE))) return null;
+  const found = await (await caches.open(STORE)).match(CATALOGUE);
+  return found ? found.json() : null;
+}
+
+/** What the browser's store really holds, and how many contents the catalogue says. */
+async function storeSize() {
+  let bytes = 0;
+  const contents = new Set();
+  const entries = await chunkEntries();
+  for (const [cache, request] of entries) {
+    bytes += (await (await cache.match(request)).blob()).size;
+    contents.add(new URL(request.url).pathname.slice(CHUNKS.length).split('/')[0]);
+  }
+  const keys = await (await caches.open(STORE)).keys();
+  const manifests = keys.filter(({ url }) => new URL(url).pathname === '/dcdn/store/manifest').length;
+  const noted = Object.keys((await catalogue())?.contents ?? {}).length;
+  return { bytes, contents: contents.size, manifests, noted };
 }
 
 /** Inverts every bit of every stored chunk. */

@@ -442,6 +442,17 @@ impl Visitor {
         Ok(())
     }
 
+    /// Has the browser grant the site at `url` only so many bytes to store.
+    ///
+    /// # Errors
+    /// If the browser refuses.
+    pub async fn grant(&self, url: &str, bytes: u64) -> Result<()> {
+        let tools = self.browser.session()?.cdp();
+        let quota = json!({"origin": url, "quotaSize": bytes});
+        tools.send_raw("Storage.overrideQuotaForOrigin", quota).await?;
+        Ok(())
+    }
+
     /// Writes a PNG of what the window shows.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ mod changed;
 mod demo;
 mod first_visitor;
 mod flash_crowd;
+mod full_store;
 mod harness;
 mod lost_peer;
 mod lying_peer;

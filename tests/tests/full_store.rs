@@ -1,0 +1,131 @@
+//! A visitor who looks at more than the store may hold.
+
+use anyhow::Result;
+use dcdn_tests::site::EMPTY_PAGE;
+use dcdn_tests::{Server, Site, Visitor};
+use serde_json::json;
+
+use crate::SERVER;
+
+/// Bytes of the store.
+const BUDGET: u64 = 20_000_000;
+const FILE: usize = 3_000_000;
+const FILES: usize = 40;
+
+/// Resolves once nothing is being written or deleted, with what the store holds then.
+const SETTLED: &str = "
+    await until('the store to settle', async () => (await catalogue())?.settled);
+    return storeSize();";
+
+#[tokio::test]
+async fn of_forty_files_the_newest_are_kept_within_the_budget_and_all_arrive_whole() -> Result<()> {
+    let site = Site::new()?;
+    let files: Vec<String> = (0..FILES).map(|number| format!("/media/{number}.jpg")).collect();
+    for file in &files {
+        site.random(file, FILE)?;
+    }
+    let budget = BUDGET.to_string();
+    let options = [SERVER, &["--store-bytes", &budget]].concat();
+    let server = Server::start(site.root(), &options).await?;
+    let (visitor, other) = tokio::try_join!(Visitor::arrive(), Visitor::arrive())?;
+    visitor.install(&server.url(EMPTY_PAGE)).await?;
+
+    for file in &files {
+        let fetched = visitor.fetched(file).await?;
+        assert_eq!((fetched.status, fetched.sha256), (200, site.sha256(file)?), "{file}");
+    }
+
+    let newest: Vec<&str> = files.iter().rev().take(5).map(String::as_str).collect();
+    visitor.holds(&site, &newest).await?;
+    let held: Held = visitor.run(SETTLED, &[]).await?;
+    assert!(held.bytes <= BUDGET, "{held:?}");
+    assert!(held.bytes > BUDGET - 2 * FILE as u64, "room is not wasted: {held:?}");
+    assert_eq!(held.manifests, held.contents, "{held:?}");
+    assert_eq!(held.noted, held.contents, "{held:?}");
+
+    other.install(&server.url(EMPTY_PAGE)).await?;
+    for file in [&files[FILES - 1], &files[0]] {
+        let fetched = other.fetched(file).await?;
+        assert_eq!((fetched.status, fetched.sha256), (200, site.sha256(file)?), "{file}");
+    }
+    other.expect_from_peers(&site, &files[FILES - 1]).await?;
+    let gone = other.accounted(&files[0]).await?;
+    assert_eq!((gone.bytes_p2p, gone.bytes_http), (0, FILE as u64), "{gone:?}");
+    for visitor in [visitor, other] {
+        visitor.expect_clean_console().await?;
+        visitor.close().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_browser_without_room_shows_everything_and_keeps_what_it_can() -> Result<()> {
+    let site = Site::new()?;
+    let files: Vec<String> = (0..12).map(|number| format!("/media/{number}.jpg")).collect();
+    for file in &files {
+        site.random(file, FILE)?;
+    }
+    let options = [SERVER, &["--store-bytes", "1000000000"]].concat();
+    let server = Server::start(site.root(), &options).await?;
+    let visitor = Visitor::arrive().await?;
+    visitor.install(&server.url(EMPTY_PAGE)).await?;
+    visitor.grant(&server.url(""), 16_000_000).await?;
+
+    for file in &files {
+        let fetched = visitor.fetched(file).await?;
+        assert_eq!((fetched.status, fetched.sha256), (200, site.sha256(file)?), "{file}");
+    }
+
+    visitor.holds(&site, &[&files[11]]).await?;
+    let held: Held = visitor.run(SETTLED, &[]).await?;
+    assert!(held.bytes < 16_000_000 && held.contents < 6, "{held:?}");
+    visitor.expect_clean_console().await?;
+    visitor.close().await
+}
+
+#[tokio::test]
+async fn what_a_worker_wrote_and_could_not_note_is_found_and_removed_by_the_next() -> Result<()> {
+    let site = Site::new()?;
+    site.random("/media/a.jpg", FILE)?;
+    let server = Server::start(site.root(), SERVER).await?;
+    let visitor = Visitor::arrive().await?;
+    visitor.install(&server.url(EMPTY_PAGE)).await?;
+    visitor.fetched("/media/a.jpg").await?;
+    visitor.holds(&site, &["/media/a.jpg"]).await?;
+    let before: Held = visitor.run(SETTLED, &[]).await?;
+    let lose = "
+        const cache = await caches.open(STORE);
+        const noted = await catalogue();
+        const [content] = Object.keys(noted.contents);
+        // As if killed with two chunks of a written and not noted, and some of another
+        // content of which nothing else was.
+        noted.settled = false;
+        noted.contents[content].chunks = [[0, 5], [7, 12]];
+        await cache.put(CATALOGUE, new Response(JSON.stringify(noted)));
+        for (const index of [0, 1]) await cache.put(CHUNKS + args[0] + '/' + index, new Response('lost'));";
+    visitor.stop_worker().await?;
+    visitor.run::<()>(lose, &[json!("ab".repeat(32))]).await?;
+
+    visitor.open(&server.url(EMPTY_PAGE)).await?;
+
+    let after: Held = visitor.run(SETTLED, &[]).await?;
+    assert_eq!(after, before);
+    visitor.fetched("/media/a.jpg").await?;
+    let stats = visitor.accounted("/media/a.jpg").await?;
+    assert_eq!(stats.bytes_cache, FILE as u64, "{stats:?}");
+    visitor.expect_clean_console().await?;
+    visitor.close().await
+}
+
+/// What `storeSize` of `probe.js` counts.
+#[derive(Debug, PartialEq, Eq, serde::Deserialize)]
+struct Held {
+    /// Bytes of all chunks.
+    bytes: u64,
+    /// Contents that have chunks.
+    contents: u32,
+    /// Manifests.
+    manifests: u32,
+    /// Contents in the catalogue.
+    noted: u32,
+}
