@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -25,6 +26,9 @@ pub const PLAIN_PAGE: &str = "/plain.html";
 
 /// Path of the page with the script tag only.
 pub const EMPTY_PAGE: &str = "/empty.html";
+
+/// Bytes between two numbers in a [`Site::sparse`] file.
+pub const SPARSE: u64 = 1024 * 1024;
 
 /// The script tag.
 pub const SCRIPT: &str = r#"<script type="module" src="/dcdn/dcdn.js"></script>"#;
@@ -89,6 +93,21 @@ impl Site {
         // Nobody looks at what follows the end of a JPEG.
         bytes.extend(path.as_bytes());
         Ok(fs::write(self.file(path), bytes)?)
+    }
+
+    /// Writes a large file that takes little room on the disk: in every MiB its number, as
+    /// eight bytes of little-endian, and zeros.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn sparse(&self, path: &str, length: u64) -> Result<()> {
+        let mut file = fs::File::create(self.file(path))?;
+        file.set_len(length)?;
+        for number in 0..length.div_ceil(SPARSE) {
+            file.seek(SeekFrom::Start(number * SPARSE))?;
+            file.write_all(&number.to_le_bytes())?;
+        }
+        Ok(())
     }
 
     /// Replaces a file, all at once, by one of as many other bytes.

@@ -10,6 +10,7 @@ mod first_visitor;
 mod flash_crowd;
 mod full_store;
 mod harness;
+mod large_file;
 mod lost_peer;
 mod lying_peer;
 mod missing;
