@@ -60,6 +60,14 @@ pub fn overhead(results: &Results) -> String {
         let spread = Spread::of(values.iter().copied()).precise(plain.median);
         let _ = writeln!(text, "| {name} | {spread} |");
     }
+    let plain = Spread::of(results.seek_ms.plain.iter().copied());
+    text.push_str("\n| first byte from inside 2 GB, over 20 Mbit/s | |\n|---|---|\n");
+    for (name, values) in
+        [("no worker", &results.seek_ms.plain), ("worker running", &results.seek_ms.running)]
+    {
+        let spread = Spread::of(values.iter().copied()).precise(plain.median);
+        let _ = writeln!(text, "| {name} | {spread} |");
+    }
     text.push_str("\n| large file | throughput | processor time |\n|---|---|---|\n");
     let transfers = &results.transfer;
     let of = |values: &[Transfer], what: fn(&Transfer) -> f64| Spread::of(values.iter().map(what));
