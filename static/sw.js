@@ -98,6 +98,8 @@ function openPage(event) {
   let copy;
   const preloaded = Promise.resolve(event.preloadResponse);
   const response = preloaded.then((response) => response ?? fetch(request)).then((response) => {
+    // What Firefox makes of a server that cannot be reached, instead of a rejection.
+    if (response.type === "error") throw new TypeError("the page could not be preloaded");
     // Now, because later the browser has begun to read it.
     if (response.ok) copy = response.clone();
     return response;
