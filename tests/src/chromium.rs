@@ -1,21 +1,25 @@
-//! Chromium and its driver: found, started, ended.
+//! Chromium, steered by its driver; its console is heard through its DevTools.
 
-use std::env;
+mod console;
+
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 
-use anyhow::{Context, Result, bail};
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::{Pid, Uid};
+use anyhow::{Context, Result};
+use nix::unistd::Uid;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use thirtyfour::error::WebDriverResult;
-use thirtyfour::{Capabilities, ChromiumLikeCapabilities, DesiredCapabilities};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
-use tokio::time::timeout;
+use thirtyfour::{Capabilities, ChromiumLikeCapabilities, DesiredCapabilities, WebDriver};
+use tokio::process::Command;
 
-use crate::{PATIENCE, Usage};
+use self::console::Console;
+use crate::PATIENCE;
+use crate::console::Entry;
+use crate::process::{Family, announced, find};
+use crate::usage::Usage;
+use crate::visitor::{Arrival, Tab};
 
 const ARGUMENTS: &str = include_str!("../chromium.args");
 
@@ -27,13 +31,153 @@ const BROWSERS: &[&str] = &[
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 ];
 
-/// What a session with a fresh browser asks of the driver.
-pub fn capabilities(profile: &Path, extra: &[String]) -> Result<Capabilities> {
-    let browser = find("CHROMIUM", BROWSERS).context("the browser is missing")?;
-    ask(&browser, profile, extra).context("capabilities that cannot be written as JSON")
+/// A running Chromium with one page, and the driver that started it. Ends with the value.
+pub struct Chromium {
+    session: Option<WebDriver>,
+    console: Console,
+    /// Led by the driver.
+    family: Family,
 }
 
-fn ask(browser: &Path, profile: &Path, extra: &[String]) -> WebDriverResult<Capabilities> {
+impl Chromium {
+    /// Starts one with a profile in an empty folder.
+    pub async fn start(profile: &Path, arrival: &Arrival) -> Result<Self> {
+        let mut command = Command::new(find("CHROMEDRIVER", &["chromedriver"])?);
+        command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut family = Family::start(&mut command)?;
+        let port = announced(family.leader().stdout.take(), announced_port).await;
+        let driver = format!("http://127.0.0.1:{}", port.context("chromedriver")?);
+
+        let browser = find("CHROMIUM", BROWSERS)?;
+        let wanted = capabilities(&browser, profile, arrival);
+        let wanted = wanted.context("capabilities that cannot be written as JSON")?;
+        let session = WebDriver::new(driver, wanted).await.context("no browser started")?;
+        // From here on, whoever gives up must not leave the session to end itself.
+        let mut chromium = Self { session: Some(session), console: Console::silent(), family };
+        chromium.set_up(profile, arrival).await?;
+        Ok(chromium)
+    }
+
+    async fn set_up(&mut self, profile: &Path, arrival: &Arrival) -> Result<()> {
+        self.session()?.set_script_timeout(PATIENCE).await?;
+        self.session()?.set_page_load_timeout(PATIENCE).await?;
+        self.console = Console::attach(&tools_url(profile)?).await?;
+        for script in &arrival.before {
+            let params = json!({"source": script});
+            self.tell("Page.addScriptToEvaluateOnNewDocument", params).await?;
+        }
+        Ok(())
+    }
+
+    fn session(&self) -> Result<&WebDriver> {
+        self.session.as_ref().context("this visitor has left")
+    }
+
+    /// Opens a URL and waits for the page's `load` event.
+    pub async fn open(&self, url: &str) -> Result<()> {
+        Ok(self.session()?.goto(url).await?)
+    }
+
+    /// Reloads the page and waits for its `load` event.
+    pub async fn reload(&self) -> Result<()> {
+        Ok(self.session()?.refresh().await?)
+    }
+
+    /// What the promise that an expression gives in the page resolves to.
+    pub async fn evaluate<T: DeserializeOwned>(&self, promise: &str) -> Result<T> {
+        let script = format!("{promise}.then(arguments[arguments.length - 1]);");
+        Ok(self.session()?.execute_async(script, Vec::new()).await?.convert()?)
+    }
+
+    /// What has been logged so far.
+    pub async fn console(&self) -> Result<Vec<Entry>> {
+        self.console.entries().await
+    }
+
+    /// Opens another tab, which is not yet the present one.
+    pub async fn open_tab(&self) -> Result<Tab> {
+        Ok(Tab(self.session()?.new_tab().await?.to_string()))
+    }
+
+    /// The present tab.
+    pub async fn tab(&self) -> Result<Tab> {
+        Ok(Tab(self.session()?.window().await?.to_string()))
+    }
+
+    /// Makes a tab the present one.
+    pub async fn go_to(&self, tab: &Tab) -> Result<()> {
+        Ok(self.session()?.switch_to_window(tab.0.clone().into()).await?)
+    }
+
+    /// Closes the present tab.
+    pub async fn close_tab(&self) -> Result<()> {
+        Ok(self.session()?.close_window().await?)
+    }
+
+    /// Begins to reload the page past caches and the service worker.
+    pub async fn reload_past_worker(&self) -> Result<()> {
+        self.tell("Page.reload", json!({"ignoreCache": true})).await
+    }
+
+    /// Has downloads saved into `folder`, without a question.
+    pub async fn download_into(&self, folder: &Path) -> Result<()> {
+        let params = json!({"behavior": "allow", "downloadPath": folder});
+        self.tell("Browser.setDownloadBehavior", params).await
+    }
+
+    /// Has the site at `url` granted only so many bytes to store.
+    pub async fn grant(&self, url: &str, bytes: u64) -> Result<()> {
+        let quota = json!({"origin": url, "quotaSize": bytes});
+        self.tell("Storage.overrideQuotaForOrigin", quota).await
+    }
+
+    /// What driver and browser have cost so far.
+    pub fn usage(&self) -> Result<Usage> {
+        self.family.usage()
+    }
+
+    /// Carries out a command of the page's tools.
+    async fn tell(&self, command: &str, params: Value) -> Result<()> {
+        self.session()?.cdp().send_raw(command, params).await?;
+        Ok(())
+    }
+
+    /// Stops all service workers.
+    pub async fn stop_workers(&self) -> Result<()> {
+        self.tell("ServiceWorker.enable", json!({})).await?;
+        self.tell("ServiceWorker.stopAllWorkers", json!({})).await?;
+        self.console.workers_stopped();
+        Ok(())
+    }
+
+    /// Ends it as a person does.
+    pub async fn close(mut self) -> Result<()> {
+        let session = self.session.take().context("closed twice")?;
+        Ok(session.quit().await?)
+    }
+
+    /// Ends it at once.
+    pub fn kill(&mut self) {
+        self.family.kill();
+        if let Some(session) = self.session.take() {
+            // Dropped as it is, it would ask the driver to end a browser that is gone.
+            let _ = session.leak();
+        }
+    }
+}
+
+impl Drop for Chromium {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// What a session with a fresh browser asks of the driver.
+fn capabilities(
+    browser: &Path,
+    profile: &Path,
+    arrival: &Arrival,
+) -> WebDriverResult<Capabilities> {
     let mut wanted = DesiredCapabilities::chrome();
     wanted.set_binary(&browser.to_string_lossy())?;
     for argument in arguments() {
@@ -43,14 +187,15 @@ fn ask(browser: &Path, profile: &Path, extra: &[String]) -> WebDriverResult<Capa
         wanted.set_no_sandbox()?;
     }
     wanted.add_arg(&format!("--user-data-dir={}", profile.display()))?;
-    for argument in extra {
-        wanted.add_arg(argument)?;
+    let rules: Vec<String> = arrival.hosts.iter().map(|it| format!("MAP {it} 127.0.0.1")).collect();
+    if !rules.is_empty() {
+        wanted.add_arg(&format!("--host-resolver-rules={}", rules.join(",")))?;
     }
     Ok(wanted.into())
 }
 
 /// Where a running browser's tools listen, which it writes into its profile.
-pub fn tools_url(profile: &Path) -> Result<String> {
+fn tools_url(profile: &Path) -> Result<String> {
     let path = profile.join("DevToolsActivePort");
     let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
     let (port, path) = text.trim().split_once('\n').context("no port and path of tools")?;
@@ -62,95 +207,10 @@ fn arguments() -> impl Iterator<Item = &'static str> {
     ARGUMENTS.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// A running chromedriver. Ends with the value, and takes its browser along.
-pub struct Driver {
-    process: Child,
-    address: SocketAddr,
-}
-
-impl Driver {
-    /// Starts one on a free port.
-    pub async fn start() -> Result<Self> {
-        let program = find("CHROMEDRIVER", &["chromedriver"]).context("the driver is missing")?;
-        let mut process = Command::new(&program)
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("{} cannot be started", program.display()))?;
-        let stdout = process.stdout.take().context("chromedriver has no stdout")?;
-        let mut lines = BufReader::new(stdout).lines();
-        let port = timeout(PATIENCE, async {
-            while let Some(line) = lines.next_line().await? {
-                if let Some(port) = announced_port(&line) {
-                    return Ok(port);
-                }
-            }
-            bail!("chromedriver ended before it said its port")
-        })
-        .await
-        .context("chromedriver did not say its port")??;
-        // Read on, so that the driver never blocks on a full pipe.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Ok(Self { process, address: (Ipv4Addr::LOCALHOST, port).into() })
-    }
-
-    /// Where it takes commands.
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    /// What driver and browser have cost so far.
-    ///
-    /// # Errors
-    /// If the system does not tell.
-    pub fn usage(&self) -> Result<Usage> {
-        Usage::of_group(self.leader().context("the driver has ended")?)
-    }
-
-    fn leader(&self) -> Option<i32> {
-        self.process.id().and_then(|pid| i32::try_from(pid).ok())
-    }
-
-    /// SIGKILL for the driver, its browser and all of the browser's processes at once:
-    /// they are one process group, which the driver leads.
-    pub fn kill(&self) {
-        if let Some(leader) = self.leader() {
-            // Fails only if there is nobody left to kill.
-            let _ = killpg(Pid::from_raw(leader), Signal::SIGKILL);
-        }
-    }
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
 /// `… was started successfully on port 41337.`
 fn announced_port(line: &str) -> Option<u16> {
     let (_, rest) = line.split_once("started successfully on port ")?;
     rest.trim_end_matches('.').parse().ok()
-}
-
-/// The program that a variable names, or the first of some names that is on PATH.
-fn find(variable: &str, names: &[&str]) -> Result<PathBuf> {
-    if let Some(path) = env::var_os(variable) {
-        return Ok(path.into());
-    }
-    let path = env::var_os("PATH").unwrap_or_default();
-    let folders: Vec<PathBuf> = env::split_paths(&path).collect();
-    let mut candidates = names.iter().flat_map(|name| folders.iter().map(move |it| it.join(name)));
-    candidates.find(|it| it.is_file()).with_context(|| {
-        format!(
-            "no {} on PATH, and {variable} is not set; `cargo xtask test` installs it on Debian, \
-             elsewhere install Chromium and its chromedriver",
-            names[0]
-        )
-    })
 }
 
 #[cfg(test)]

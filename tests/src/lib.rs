@@ -9,12 +9,15 @@
 //! [`PATIENCE`], which is generous because machines differ. Tests share nothing, so they
 //! run side by side.
 
+mod browser;
 pub mod capped;
-pub mod chromium;
+mod chromium;
 pub mod console;
 pub mod dressed;
 pub mod fault;
+mod firefox;
 pub mod media;
+mod process;
 pub mod proxy;
 pub mod rangeless;
 pub mod released;

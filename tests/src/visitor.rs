@@ -10,11 +10,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use thirtyfour::{WebDriver, WindowHandle};
 use tokio::time::timeout;
 
-use crate::chromium::{self, Driver};
-use crate::console::{Console, Entry};
+use crate::browser::Browser;
+use crate::console::Entry;
 use crate::site::Site;
 use crate::{PATIENCE, Usage};
 
@@ -26,14 +25,17 @@ pub enum Engine {
     /// Chromium, in its headless mode.
     #[default]
     Chromium,
+    /// Firefox, likewise.
+    Firefox,
 }
 
 /// How a visitor comes.
 #[derive(Clone, Debug, Default)]
 pub struct Arrival {
-    engine: Engine,
-    before: Vec<String>,
-    arguments: Vec<String>,
+    pub(crate) engine: Engine,
+    pub(crate) before: Vec<String>,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) preferences: Vec<(String, Value)>,
 }
 
 impl Arrival {
@@ -51,72 +53,41 @@ impl Arrival {
         self
     }
 
-    /// With one more argument on the browser's command line.
+    /// With one more name for this machine.
     #[must_use]
-    pub fn argument(mut self, argument: impl Into<String>) -> Self {
-        self.arguments.push(argument.into());
+    pub fn host(mut self, name: impl Into<String>) -> Self {
+        self.hosts.push(name.into());
+        self
+    }
+
+    /// With one of Firefox's preferences set. A visitor with another engine does not arrive.
+    #[must_use]
+    pub fn preference(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.preferences.push((name.into(), value.into()));
         self
     }
 
     /// Starts the browser.
     ///
     /// # Errors
-    /// If browser or driver are missing or do not start.
+    /// If browser or driver are missing or do not start, or cannot do what is asked for.
     pub async fn arrive(self) -> Result<Visitor> {
         let profile = tempfile::Builder::new().prefix("dcdn-visitor-").tempdir()?;
-        let Engine::Chromium = self.engine;
-        let driver = Driver::start().await?;
-        let wanted = chromium::capabilities(profile.path(), &self.arguments)?;
-        let browser = WebDriver::new(driver.url(), wanted).await.context("no browser started")?;
-        let tools = chromium::tools_url(profile.path())?;
-        let browser = Browser { session: Some(browser), driver, profile };
-        browser.session()?.set_script_timeout(PATIENCE).await?;
-        browser.session()?.set_page_load_timeout(PATIENCE).await?;
-        let console = Console::attach(&tools).await?;
-        for script in self.before {
-            let params = json!({"source": script});
-            let tools = browser.session()?.cdp();
-            tools.send_raw("Page.addScriptToEvaluateOnNewDocument", params).await?;
-        }
-        Ok(Visitor { browser, console })
+        let started = Browser::start(profile.path(), &self).await;
+        let browser = started.with_context(|| format!("starting {:?}", self.engine))?;
+        Ok(Visitor { browser, profile })
     }
 }
 
-/// A browser at work. Dropped, it is killed and its profile removed.
+/// A browser at work. Dropped, it is killed and its profile removed, in this order.
 pub struct Visitor {
     browser: Browser,
-    console: Console,
-}
-
-/// The process, which goes when the value goes. Fields are dropped in this order.
-struct Browser {
-    session: Option<WebDriver>,
-    driver: Driver,
     profile: TempDir,
 }
 
-impl Browser {
-    fn session(&self) -> Result<&WebDriver> {
-        self.session.as_ref().context("this visitor has left")
-    }
-
-    fn kill(&mut self) {
-        self.driver.kill();
-        if let Some(session) = self.session.take() {
-            // Dropped as it is, it would ask the driver to end a browser that is gone.
-            let _ = session.leak();
-        }
-    }
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-/// A tab of a visitor's browser.
-pub type Tab = WindowHandle;
+/// A tab of a visitor's browser, by the browser's own name for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tab(pub(crate) String);
 
 /// What `dcdn.ready` resolves to.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -183,12 +154,20 @@ impl Visitor {
         Arrival::default().arrive().await
     }
 
+    /// One with this browser.
+    ///
+    /// # Errors
+    /// As [`Arrival::arrive`].
+    pub async fn arrive_with(engine: Engine) -> Result<Self> {
+        Arrival::default().engine(engine).arrive().await
+    }
+
     /// Opens a page and waits for its `load` event.
     ///
     /// # Errors
     /// If there is no such page.
     pub async fn open(&self, url: &str) -> Result<()> {
-        self.browser.session()?.goto(url).await.with_context(|| format!("opening {url}"))
+        self.browser.open(url).await.with_context(|| format!("opening {url}"))
     }
 
     /// Reloads the page and waits for its `load` event.
@@ -196,12 +175,12 @@ impl Visitor {
     /// # Errors
     /// If the page is gone.
     pub async fn reload(&self) -> Result<()> {
-        self.browser.session()?.refresh().await.context("reloading")
+        self.browser.reload().await.context("reloading")
     }
 
     /// The folder with the browser's profile.
     pub fn profile(&self) -> &Path {
-        self.browser.profile.path()
+        self.profile.path()
     }
 
     /// Opens `page`, which has the script tag, and waits until it is served through
@@ -282,17 +261,19 @@ impl Visitor {
     pub async fn run<T: DeserializeOwned>(&self, statements: &str, args: &[Value]) -> Result<T> {
         let chunks = store::chunk_path(ContentId([0; 32]), ChunkIndex(0));
         let (chunks, _) = chunks.split_at(chunks.find('0').context("a path without an id")?);
-        let script = format!(
-            "const done = arguments[arguments.length - 1], args = arguments[0];\n\
-             const STORE = {store}, CHUNKS = {chunks};\n{PROBE}\n\
-             (async () => {{ {statements} }})().then(\n\
-               (value) => done({{ value: value ?? null }}),\n\
-               (error) => done({{ error: String(error?.stack ?? error) }}));",
+        let promise = format!(
+            "(async (args) => {{\n\
+               const STORE = {store}, CHUNKS = {chunks};\n{PROBE}\n\
+               return (async () => {{ {statements} }})();\n\
+             }})({args}).then(\n\
+               (value) => ({{ value: value ?? null }}),\n\
+               (error) => ({{ error: `${{error}}\\n${{error?.stack}}` }}))",
             store = json!(store::CACHE),
             chunks = json!(chunks),
+            args = json!(args),
         );
-        let answer = self.browser.session()?.execute_async(script, vec![json!(args)]).await;
-        match answer.with_context(|| format!("running {statements}"))?.convert()? {
+        let answer = self.browser.evaluate(&promise).await;
+        match answer.with_context(|| format!("running {statements}"))? {
             Answer::Value(value) => serde_json::from_value(value).context("not what was expected"),
             Answer::Error(error) => {
                 let console = self.console().await.unwrap_or_default();
@@ -347,7 +328,7 @@ impl Visitor {
     /// # Errors
     /// If the browser is gone.
     pub async fn console(&self) -> Result<Vec<Entry>> {
-        self.console.entries().await
+        self.browser.console().await
     }
 
     /// Fails if there is an error on any console: somebody's own, or a request of a
@@ -367,7 +348,7 @@ impl Visitor {
     /// # Errors
     /// If the browser is gone.
     pub async fn open_tab(&self) -> Result<Tab> {
-        let tab = self.browser.session()?.new_tab().await?;
+        let tab = self.browser.open_tab().await?;
         self.go_to(&tab).await?;
         Ok(tab)
     }
@@ -377,7 +358,7 @@ impl Visitor {
     /// # Errors
     /// If it is closed.
     pub async fn tab(&self) -> Result<Tab> {
-        Ok(self.browser.session()?.window().await?)
+        self.browser.tab().await
     }
 
     /// Has all that follows happen in this tab.
@@ -385,7 +366,7 @@ impl Visitor {
     /// # Errors
     /// If it is closed.
     pub async fn go_to(&self, tab: &Tab) -> Result<()> {
-        Ok(self.browser.session()?.switch_to_window(tab.clone()).await?)
+        self.browser.go_to(tab).await
     }
 
     /// Closes the present tab and goes on in another.
@@ -393,7 +374,7 @@ impl Visitor {
     /// # Errors
     /// If it is closed already.
     pub async fn close_tab(&self, next: &Tab) -> Result<()> {
-        self.browser.session()?.close_window().await?;
+        self.browser.close_tab().await?;
         self.go_to(next).await
     }
 
@@ -404,8 +385,7 @@ impl Visitor {
     /// If the page is gone.
     pub async fn reload_past_worker(&self) -> Result<()> {
         let _: () = self.run("window.isBeforeReload = true", &[]).await?;
-        let tools = self.browser.session()?.cdp();
-        tools.send_raw("Page.reload", json!({"ignoreCache": true})).await?;
+        self.browser.reload_past_worker().await?;
         let other = "await until('the reload', () => !window.isBeforeReload)";
         // A script ends with the page that it runs in, so the first may be in vain.
         let reloaded = async { while self.run::<()>(other, &[]).await.is_err() {} };
@@ -417,9 +397,7 @@ impl Visitor {
     /// # Errors
     /// If the browser refuses.
     pub async fn download_into(&self, folder: &Path) -> Result<()> {
-        let params = json!({"behavior": "allow", "downloadPath": folder});
-        self.browser.session()?.cdp().send_raw("Browser.setDownloadBehavior", params).await?;
-        Ok(())
+        self.browser.chromium("choose a folder for downloads")?.download_into(folder).await
     }
 
     /// What the browser has cost the machine so far.
@@ -427,19 +405,7 @@ impl Visitor {
     /// # Errors
     /// If the system does not tell.
     pub fn usage(&self) -> Result<Usage> {
-        self.browser.driver.usage()
-    }
-
-    /// Stops the service worker, as browsers do with an idle one.
-    ///
-    /// # Errors
-    /// If the browser refuses.
-    pub async fn stop_worker(&self) -> Result<()> {
-        let tools = self.browser.session()?.cdp();
-        tools.send_raw("ServiceWorker.enable", json!({})).await?;
-        tools.send_raw("ServiceWorker.stopAllWorkers", json!({})).await?;
-        self.console.workers_stopped();
-        Ok(())
+        self.browser.usage()
     }
 
     /// Has the browser grant the site at `url` only so many bytes to store.
@@ -447,27 +413,23 @@ impl Visitor {
     /// # Errors
     /// If the browser refuses.
     pub async fn grant(&self, url: &str, bytes: u64) -> Result<()> {
-        let tools = self.browser.session()?.cdp();
-        let quota = json!({"origin": url, "quotaSize": bytes});
-        tools.send_raw("Storage.overrideQuotaForOrigin", quota).await?;
-        Ok(())
+        self.browser.chromium("set a site's quota")?.grant(url, bytes).await
     }
 
-    /// Writes a PNG of what the window shows.
+    /// Stops the service worker, as browsers do with an idle one.
     ///
     /// # Errors
-    /// If the file cannot be written.
-    pub async fn screenshot(&self, path: &Path) -> Result<()> {
-        Ok(self.browser.session()?.screenshot(path).await?)
+    /// If the browser refuses.
+    pub async fn stop_worker(&self) -> Result<()> {
+        self.browser.stop_workers().await
     }
 
     /// Leaves as a person does who closes the window: pages hear of it.
     ///
     /// # Errors
     /// If the browser does not end.
-    pub async fn close(mut self) -> Result<()> {
-        let session = self.browser.session.take().context("closed twice")?;
-        Ok(session.quit().await?)
+    pub async fn close(self) -> Result<()> {
+        self.browser.close().await
     }
 
     /// Leaves as in a power cut: the processes end at once, and nobody hears of it.

@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use anyhow::Result;
-use dcdn_tests::{Server, Visitor};
+use dcdn_tests::{Engine, Server, Visitor};
 
 use crate::SERVER;
 
-#[tokio::test]
-async fn every_image_of_the_demo_is_shown_and_its_console_is_clean() -> Result<()> {
+in_each_engine!(every_image_of_the_demo_is_shown_and_its_console_is_clean);
+async fn every_image_of_the_demo_is_shown_and_its_console_is_clean(engine: Engine) -> Result<()> {
     let demo = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../static/demo"));
     let server = Server::start(demo, SERVER).await?;
-    let visitor = Visitor::arrive().await?;
+    let visitor = Visitor::arrive_with(engine).await?;
     visitor.install(&server.url("/")).await?;
     visitor.open(&server.url("/")).await?;
 

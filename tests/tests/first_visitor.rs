@@ -2,15 +2,17 @@
 
 use anyhow::Result;
 use dcdn_tests::site::{EMPTY_PAGE, IMAGE, PAGE, VIDEO};
-use dcdn_tests::{Media, Server, Site, Visitor};
+use dcdn_tests::{Engine, Media, Server, Site, Visitor};
 
 use crate::SERVER;
 
-#[tokio::test]
-async fn the_first_visitor_gets_everything_from_the_origin_and_stores_it() -> Result<()> {
+in_each_engine!(the_first_visitor_gets_everything_from_the_origin_and_stores_it);
+async fn the_first_visitor_gets_everything_from_the_origin_and_stores_it(
+    engine: Engine,
+) -> Result<()> {
     let site = Site::new()?;
     let server = Server::start(site.root(), SERVER).await?;
-    let visitor = Visitor::arrive().await?;
+    let visitor = Visitor::arrive_with(engine).await?;
     let media = Media::over_plain_http(&visitor, &server, &site).await?;
 
     let ready = visitor.install(&server.url(EMPTY_PAGE)).await?;

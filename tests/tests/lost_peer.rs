@@ -3,7 +3,7 @@
 use anyhow::Result;
 use dcdn_tests::media::insert_image;
 use dcdn_tests::site::{EMPTY_PAGE, IMAGE, PAGE};
-use dcdn_tests::{Media, Server, Site, Visitor};
+use dcdn_tests::{Engine, Media, Server, Site, Visitor};
 use serde::Deserialize;
 
 /// What the page knew when the first chunk from a peer came.
@@ -14,13 +14,16 @@ struct FirstChunk {
     complete: bool,
 }
 
-#[tokio::test]
-async fn an_image_completes_when_the_only_peer_is_killed_in_mid_transfer() -> Result<()> {
+in_each_engine!(an_image_completes_when_the_only_peer_is_killed_in_mid_transfer);
+async fn an_image_completes_when_the_only_peer_is_killed_in_mid_transfer(
+    engine: Engine,
+) -> Result<()> {
     let site = Site::new()?;
     // Slow enough that the transfer is still on its way when its first chunk is seen.
     let options = ["--stun", "none", "--upload-limit", "300000"];
     let server = Server::start(site.root(), &options).await?;
-    let (mut first, second) = tokio::try_join!(Visitor::arrive(), Visitor::arrive())?;
+    let (mut first, second) =
+        tokio::try_join!(Visitor::arrive_with(engine), Visitor::arrive_with(engine))?;
     let media = Media::over_plain_http(&first, &server, &site).await?;
     first.install(&server.url(EMPTY_PAGE)).await?;
     first.open(&server.url(PAGE)).await?;

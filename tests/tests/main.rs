@@ -3,6 +3,26 @@
 
 #![allow(clippy::unwrap_used)]
 
+/// Tells a story once for each engine: as `STORY::chromium` and `STORY::firefox`.
+macro_rules! in_each_engine {
+    ($story:ident) => {
+        mod $story {
+            use anyhow::Result;
+            use dcdn_tests::Engine;
+
+            #[tokio::test]
+            async fn chromium() -> Result<()> {
+                super::$story(Engine::Chromium).await
+            }
+
+            #[tokio::test]
+            async fn firefox() -> Result<()> {
+                super::$story(Engine::Firefox).await
+            }
+        }
+    };
+}
+
 mod cancelled;
 mod changed;
 mod demo;

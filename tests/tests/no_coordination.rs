@@ -2,31 +2,33 @@
 
 use anyhow::Result;
 use dcdn_tests::site::{EMPTY_PAGE, PAGE};
-use dcdn_tests::{Fault, Media, Proxy, Server, Site, Visitor};
+use dcdn_tests::{Engine, Fault, Media, Proxy, Server, Site, Visitor};
 
 use crate::SERVER;
 
-#[tokio::test]
-async fn the_page_is_as_without_dcdn_when_coordination_answers_503() -> Result<()> {
-    the_page_is_as_without_dcdn(Fault::Unavailable).await
+in_each_engine!(the_page_is_as_without_dcdn_when_coordination_answers_503);
+async fn the_page_is_as_without_dcdn_when_coordination_answers_503(engine: Engine) -> Result<()> {
+    the_page_is_as_without_dcdn(engine, Fault::Unavailable).await
 }
 
-#[tokio::test]
-async fn the_page_is_as_without_dcdn_when_coordination_resets_connections() -> Result<()> {
-    the_page_is_as_without_dcdn(Fault::Reset).await
+in_each_engine!(the_page_is_as_without_dcdn_when_coordination_resets_connections);
+async fn the_page_is_as_without_dcdn_when_coordination_resets_connections(
+    engine: Engine,
+) -> Result<()> {
+    the_page_is_as_without_dcdn(engine, Fault::Reset).await
 }
 
-#[tokio::test]
-async fn the_page_is_as_without_dcdn_when_coordination_never_answers() -> Result<()> {
-    the_page_is_as_without_dcdn(Fault::Silence).await
+in_each_engine!(the_page_is_as_without_dcdn_when_coordination_never_answers);
+async fn the_page_is_as_without_dcdn_when_coordination_never_answers(engine: Engine) -> Result<()> {
+    the_page_is_as_without_dcdn(engine, Fault::Silence).await
 }
 
-async fn the_page_is_as_without_dcdn(fault: Fault) -> Result<()> {
+async fn the_page_is_as_without_dcdn(engine: Engine, fault: Fault) -> Result<()> {
     let site = Site::new()?;
     let server = Server::start(site.root(), SERVER).await?;
     let paths = &["/dcdn/manifest", "/dcdn/ws"];
     let proxy = Proxy::faulty(server.address(), paths, fault).await?;
-    let visitor = Visitor::arrive().await?;
+    let visitor = Visitor::arrive_with(engine).await?;
     let media = Media::over_plain_http(&visitor, &server, &site).await?;
 
     visitor.install(&proxy.url(EMPTY_PAGE)).await?;

@@ -2,15 +2,17 @@
 
 use anyhow::Result;
 use dcdn_tests::site::{EMPTY_PAGE, IMAGE, PAGE, VIDEO};
-use dcdn_tests::{Media, Server, Site, Visitor};
+use dcdn_tests::{Engine, Media, Server, Site, Visitor};
 
 use crate::SERVER;
 
-#[tokio::test]
-async fn with_the_origin_stopped_page_image_and_video_come_from_the_cache() -> Result<()> {
+in_each_engine!(with_the_origin_stopped_page_image_and_video_come_from_the_cache);
+async fn with_the_origin_stopped_page_image_and_video_come_from_the_cache(
+    engine: Engine,
+) -> Result<()> {
     let site = Site::new()?;
     let mut server = Server::start(site.root(), SERVER).await?;
-    let visitor = Visitor::arrive().await?;
+    let visitor = Visitor::arrive_with(engine).await?;
     let media = Media::over_plain_http(&visitor, &server, &site).await?;
     visitor.install(&server.url(EMPTY_PAGE)).await?;
     visitor.open(&server.url(PAGE)).await?;

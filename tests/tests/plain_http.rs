@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use dcdn_tests::site::{EMPTY_PAGE, IMAGE, PAGE, VIDEO};
-use dcdn_tests::{Arrival, Media, Server, Site, Visitor};
+use dcdn_tests::{Arrival, Engine, Media, Server, Site, Visitor};
 
 use crate::SERVER;
 
@@ -12,11 +12,12 @@ async fn expect_plain_http(visitor: &Visitor, media: &Media) -> Result<()> {
     media.expect_on(visitor).await
 }
 
-#[tokio::test]
-async fn without_service_workers_the_page_is_plain_http() -> Result<()> {
+in_each_engine!(without_service_workers_the_page_is_plain_http);
+async fn without_service_workers_the_page_is_plain_http(engine: Engine) -> Result<()> {
     let site = Site::new()?;
     let server = Server::start(site.root(), SERVER).await?;
-    let arrival = Arrival::default().before("delete Navigator.prototype.serviceWorker;");
+    let arrival =
+        Arrival::default().engine(engine).before("delete Navigator.prototype.serviceWorker;");
     let visitor = arrival.arrive().await?;
     let media = Media::over_plain_http(&visitor, &server, &site).await?;
 
@@ -27,12 +28,12 @@ async fn without_service_workers_the_page_is_plain_http() -> Result<()> {
     visitor.close().await
 }
 
-#[tokio::test]
-async fn without_webrtc_the_page_works_and_is_cached() -> Result<()> {
+in_each_engine!(without_webrtc_the_page_works_and_is_cached);
+async fn without_webrtc_the_page_works_and_is_cached(engine: Engine) -> Result<()> {
     let site = Site::new()?;
     let server = Server::start(site.root(), SERVER).await?;
     let remove = "delete window.RTCPeerConnection; delete window.webkitRTCPeerConnection;";
-    let visitor = Arrival::default().before(remove).arrive().await?;
+    let visitor = Arrival::default().engine(engine).before(remove).arrive().await?;
     let media = Media::over_plain_http(&visitor, &server, &site).await?;
 
     let ready = visitor.install(&server.url(EMPTY_PAGE)).await?;
@@ -49,11 +50,11 @@ async fn without_webrtc_the_page_works_and_is_cached() -> Result<()> {
     visitor.close().await
 }
 
-#[tokio::test]
-async fn a_page_that_is_switched_off_is_plain_http_for_newcomers() -> Result<()> {
+in_each_engine!(a_page_that_is_switched_off_is_plain_http_for_newcomers);
+async fn a_page_that_is_switched_off_is_plain_http_for_newcomers(engine: Engine) -> Result<()> {
     let site = Site::new()?;
     let server = Server::start(site.root(), SERVER).await?;
-    let visitor = Visitor::arrive().await?;
+    let visitor = Visitor::arrive_with(engine).await?;
     let media = Media::over_plain_http(&visitor, &server, &site).await?;
 
     visitor.open(&server.url(&format!("{PAGE}?dcdn=off"))).await?;
@@ -65,11 +66,13 @@ async fn a_page_that_is_switched_off_is_plain_http_for_newcomers() -> Result<()>
     visitor.close().await
 }
 
-#[tokio::test]
-async fn a_page_that_is_switched_off_is_plain_http_for_those_who_have_the_worker() -> Result<()> {
+in_each_engine!(a_page_that_is_switched_off_is_plain_http_for_those_who_have_the_worker);
+async fn a_page_that_is_switched_off_is_plain_http_for_those_who_have_the_worker(
+    engine: Engine,
+) -> Result<()> {
     let site = Site::new()?;
     let server = Server::start(site.root(), SERVER).await?;
-    let visitor = Visitor::arrive().await?;
+    let visitor = Visitor::arrive_with(engine).await?;
     let media = Media::over_plain_http(&visitor, &server, &site).await?;
     visitor.install(&server.url(EMPTY_PAGE)).await?;
 
@@ -81,12 +84,11 @@ async fn a_page_that_is_switched_off_is_plain_http_for_those_who_have_the_worker
     visitor.close().await
 }
 
-#[tokio::test]
-async fn on_an_insecure_origin_the_page_is_plain_http() -> Result<()> {
+in_each_engine!(on_an_insecure_origin_the_page_is_plain_http);
+async fn on_an_insecure_origin_the_page_is_plain_http(engine: Engine) -> Result<()> {
     let site = Site::new()?;
     let server = Server::start(site.root(), SERVER).await?;
-    let arrival = Arrival::default().argument("--host-resolver-rules=MAP site.test 127.0.0.1");
-    let visitor = arrival.arrive().await?;
+    let visitor = Arrival::default().engine(engine).host("site.test").arrive().await?;
     visitor.open(&server.url("/plain.html")).await?;
     let (image, video) = (visitor.shown("#image").await?, visitor.played("#video").await?);
 
@@ -101,11 +103,11 @@ async fn on_an_insecure_origin_the_page_is_plain_http() -> Result<()> {
     visitor.close().await
 }
 
-#[tokio::test]
-async fn a_site_that_is_switched_off_is_plain_http() -> Result<()> {
+in_each_engine!(a_site_that_is_switched_off_is_plain_http);
+async fn a_site_that_is_switched_off_is_plain_http(engine: Engine) -> Result<()> {
     let site = Site::new()?;
     let server = Server::start(site.root(), &["--stun", "none", "--disabled"]).await?;
-    let visitor = Visitor::arrive().await?;
+    let visitor = Visitor::arrive_with(engine).await?;
     let media = Media::over_plain_http(&visitor, &server, &site).await?;
 
     visitor.open(&server.url(PAGE)).await?;

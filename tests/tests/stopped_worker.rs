@@ -2,15 +2,16 @@
 
 use anyhow::Result;
 use dcdn_tests::site::{EMPTY_PAGE, IMAGE, VIDEO};
-use dcdn_tests::{Server, Site, Visitor};
+use dcdn_tests::{Engine, Server, Site, Visitor};
 
 use crate::SERVER;
 
-#[tokio::test]
-async fn a_stopped_worker_finds_its_page_and_the_peers_again() -> Result<()> {
+in_each_engine!(a_stopped_worker_finds_its_page_and_the_peers_again);
+async fn a_stopped_worker_finds_its_page_and_the_peers_again(engine: Engine) -> Result<()> {
     let site = Site::new()?;
     let server = Server::start(site.root(), SERVER).await?;
-    let (first, second) = tokio::try_join!(Visitor::arrive(), Visitor::arrive())?;
+    let (first, second) =
+        tokio::try_join!(Visitor::arrive_with(engine), Visitor::arrive_with(engine))?;
     first.install(&server.url(EMPTY_PAGE)).await?;
     for url in [IMAGE, VIDEO] {
         first.fetched(url).await?;

@@ -52,7 +52,7 @@ impl Step {
             Self::Doc => "documentation without warnings",
             Self::WasmTest => "tests in headless Chromium: page shim and worker",
             Self::Build => "wasm, staging folder and server",
-            Self::E2e => "end-to-end tests: browsers against the server",
+            Self::E2e => "end-to-end tests: Chromium and Firefox against the server",
         }
     }
 
@@ -96,9 +96,11 @@ impl Step {
             Self::E2e => {
                 let browser = tools::ensure_browser(workspace)?;
                 let driver = tools::ensure_driver(workspace)?;
+                let firefox = tools::ensure_firefox(workspace)?;
                 // Each test has several browsers.
                 let tests = cmd!(sh, "cargo test --package dcdn-tests -- --test-threads=2");
-                perform(&tests.env("CHROMIUM", browser.program).env("CHROMEDRIVER", driver))
+                let tests = tests.env("CHROMIUM", browser.program).env("CHROMEDRIVER", driver);
+                perform(&tests.env("FIREFOX", firefox))
             }
         }
     }

@@ -77,6 +77,11 @@ pub fn ensure_driver(workspace: &Workspace) -> Result<PathBuf> {
     ensure_program(workspace, &CHROMEDRIVER)
 }
 
+/// Finds Firefox; installs it where that is safe. It needs no driver.
+pub fn ensure_firefox(workspace: &Workspace) -> Result<PathBuf> {
+    ensure_program(workspace, &FIREFOX)
+}
+
 /// A program that is not Rust's.
 struct Program {
     /// Names it outright.
@@ -107,6 +112,13 @@ const CHROMEDRIVER: Program = Program {
     homebrew: "chromedriver",
 };
 
+const FIREFOX: Program = Program {
+    variable: "FIREFOX",
+    names: &["firefox-esr", "firefox", "/Applications/Firefox.app/Contents/MacOS/firefox"],
+    debian: "firefox-esr",
+    homebrew: "firefox",
+};
+
 fn ensure_program(workspace: &Workspace, program: &Program) -> Result<PathBuf> {
     if let Some(found) = find(program) {
         return Ok(found);
@@ -120,7 +132,7 @@ fn ensure_program(workspace: &Workspace, program: &Program) -> Result<PathBuf> {
             names[0]
         );
     }
-    heading(format_args!("Installing {debian} with apt (1 to 2 minutes, once)"));
+    heading(format_args!("Installing {debian} with apt (up to 2 minutes, once)"));
     let _silent = sh.push_env("DEBIAN_FRONTEND", "noninteractive");
     cmd!(sh, "apt-get update").run()?;
     cmd!(sh, "apt-get install --yes --no-install-recommends {debian}").run()?;
