@@ -6,7 +6,9 @@ use std::time::Duration;
 use anyhow::Result;
 use async_speed_limit::Limiter;
 use async_speed_limit::clock::Clock;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, copy, copy_buf, split};
+use tokio::io::{
+    AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, copy, copy_bidirectional, copy_buf, split,
+};
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::proxy::Proxy;
@@ -25,12 +27,29 @@ impl Proxy {
     /// # Errors
     /// If there is no free port.
     pub async fn capped(server: &str, bytes_per_second: u32) -> Result<Self> {
+        Self::capped_at(server, "/", bytes_per_second).await
+    }
+
+    /// The same for what is asked of a path and everything below it; the rest passes freely.
+    ///
+    /// # Errors
+    /// If there is no free port.
+    pub async fn capped_at(
+        server: &str,
+        path: &'static str,
+        bytes_per_second: u32,
+    ) -> Result<Self> {
         let server = server.to_owned();
         let line = Line::new(bytes_per_second);
         Self::start(move |request| {
             let (server, line) = (server.clone(), line.clone());
             async move {
-                let (client, server) = request.send(&server).await?;
+                let is_capped = request.head.path().starts_with(path);
+                let (mut client, mut server) = request.send(&server).await?;
+                if !is_capped {
+                    copy_bidirectional(&mut client, &mut server).await?;
+                    return Ok(());
+                }
                 let (mut from_client, to_client) = split(client);
                 let (from_server, mut to_server) = split(server);
                 // Whichever end hangs up, the other has nothing more to say.

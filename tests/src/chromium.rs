@@ -34,7 +34,7 @@ const BROWSERS: &[&str] = &[
 /// A running Chromium with one page, and the driver that started it. Ends with the value.
 pub struct Chromium {
     session: Option<WebDriver>,
-    console: Console,
+    console: Option<Console>,
     /// Led by the driver.
     family: Family,
 }
@@ -53,7 +53,7 @@ impl Chromium {
         let wanted = wanted.context("capabilities that cannot be written as JSON")?;
         let session = WebDriver::new(driver, wanted).await.context("no browser started")?;
         // From here on, whoever gives up must not leave the session to end itself.
-        let mut chromium = Self { session: Some(session), console: Console::silent(), family };
+        let mut chromium = Self { session: Some(session), console: None, family };
         chromium.set_up(profile, arrival).await?;
         Ok(chromium)
     }
@@ -61,7 +61,9 @@ impl Chromium {
     async fn set_up(&mut self, profile: &Path, arrival: &Arrival) -> Result<()> {
         self.session()?.set_script_timeout(PATIENCE).await?;
         self.session()?.set_page_load_timeout(PATIENCE).await?;
-        self.console = Console::attach(&tools_url(profile)?).await?;
+        if !arrival.unwatched {
+            self.console = Some(Console::attach(&tools_url(profile)?).await?);
+        }
         for script in &arrival.before {
             let params = json!({"source": script});
             self.tell("Page.addScriptToEvaluateOnNewDocument", params).await?;
@@ -91,7 +93,7 @@ impl Chromium {
 
     /// What has been logged so far.
     pub async fn console(&self) -> Result<Vec<Entry>> {
-        self.console.entries().await
+        self.console.as_ref().context("nobody watches this visitor's console")?.entries().await
     }
 
     /// Opens another tab, which is not yet the present one.
@@ -146,7 +148,9 @@ impl Chromium {
     pub async fn stop_workers(&self) -> Result<()> {
         self.tell("ServiceWorker.enable", json!({})).await?;
         self.tell("ServiceWorker.stopAllWorkers", json!({})).await?;
-        self.console.workers_stopped();
+        if let Some(console) = &self.console {
+            console.workers_stopped();
+        }
         Ok(())
     }
 

@@ -36,6 +36,7 @@ pub struct Arrival {
     pub(crate) before: Vec<String>,
     pub(crate) hosts: Vec<String>,
     pub(crate) preferences: Vec<(String, Value)>,
+    pub(crate) unwatched: bool,
 }
 
 impl Arrival {
@@ -64,6 +65,14 @@ impl Arrival {
     #[must_use]
     pub fn preference(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.preferences.push((name.into(), value.into()));
+        self
+    }
+
+    /// Without tools attached, which keep a worker of Chromium from being stopped when it is
+    /// idle. Such a visitor's console cannot be asked for.
+    #[must_use]
+    pub fn unwatched(mut self) -> Self {
+        self.unwatched = true;
         self
     }
 

@@ -31,6 +31,7 @@ mod flash_crowd;
 mod full_store;
 mod harness;
 mod large_file;
+mod lifetime;
 mod lost_peer;
 mod lying_peer;
 mod missing;

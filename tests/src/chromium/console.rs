@@ -38,11 +38,6 @@ enum Order {
 }
 
 impl Console {
-    /// Of a browser that nothing has been heard of yet.
-    pub fn silent() -> Self {
-        Self { entries: Arc::default(), orders: mpsc::unbounded_channel().0 }
-    }
-
     /// Attaches to the browser whose tools listen at `url`.
     pub async fn attach(url: &str) -> Result<Self> {
         let (socket, _) = tokio_tungstenite::connect_async(url)

@@ -1,0 +1,89 @@
+//! Responses that take longer than browsers let a worker live that hears of no event: 30 s.
+//!
+//! What takes so long here is the origin, which sends so many bytes per second.
+
+use anyhow::Result;
+use dcdn_tests::site::{EMPTY_PAGE, VIDEO};
+use dcdn_tests::visitor::Fetched;
+use dcdn_tests::{Arrival, Engine, Proxy, Server, Site, Visitor};
+use serde_json::json;
+
+use crate::SERVER;
+
+/// A file that takes the origin 37 s.
+const SLOW: &str = "/media/slow/file.mp4";
+
+/// Its bytes.
+const LENGTH: usize = 3_700_000;
+
+/// Bytes per second of what is below `/media/slow/`.
+const RATE: u32 = 100_000;
+
+/// A site with [`SLOW`], and a visitor who has the worker.
+struct Scene {
+    site: Site,
+    visitor: Visitor,
+    _server: Server,
+    _origin: Proxy,
+}
+
+impl Scene {
+    async fn set(engine: Engine) -> Result<Self> {
+        let site = Site::new()?;
+        std::fs::create_dir(site.root().join("media/slow"))?;
+        site.random(SLOW, LENGTH)?;
+        let server = Server::start(site.root(), SERVER).await?;
+        let origin = Proxy::capped_at(server.address(), "/media/slow/", RATE).await?;
+        let visitor = Arrival::default().engine(engine).unwatched().arrive().await?;
+        visitor.install(&origin.url(EMPTY_PAGE)).await?;
+        Ok(Self { site, visitor, _server: server, _origin: origin })
+    }
+}
+
+in_each_engine!(a_response_that_takes_longer_than_a_worker_lives_arrives_whole);
+async fn a_response_that_takes_longer_than_a_worker_lives_arrives_whole(
+    engine: Engine,
+) -> Result<()> {
+    let scene = Scene::set(engine).await?;
+
+    let fetched = scene.visitor.fetched(SLOW).await?;
+
+    assert_eq!(fetched.length, LENGTH as u64);
+    assert_eq!(fetched.sha256, scene.site.sha256(SLOW)?);
+    // Of one worker: another one would not know of it.
+    let stats = scene.visitor.accounted(SLOW).await?;
+    assert_eq!(stats.bytes_http, LENGTH as u64, "{stats:?}");
+    scene.visitor.close().await
+}
+
+in_each_engine!(a_video_that_is_paused_for_longer_than_a_worker_lives_plays_on_to_its_end);
+async fn a_video_that_is_paused_for_longer_than_a_worker_lives_plays_on_to_its_end(
+    engine: Engine,
+) -> Result<()> {
+    let scene = Scene::set(engine).await?;
+    let start = "
+        const video = insert('video', { id: 'video', src: args[0], muted: true });
+        await video.play();
+        await until('the video to advance', () => video.currentTime > 0.2);
+        video.pause();";
+    scene.visitor.run::<()>(start, &[json!(VIDEO)]).await?;
+
+    // Passes the worker by, which hears of nothing while it lasts.
+    let elsewhere = "fetched(args[0], { cache: 'no-store' })";
+    let fetched: Fetched = scene.visitor.eval(elsewhere, &[json!(SLOW)]).await?;
+    let play_on = "
+        const video = document.querySelector('#video');
+        const ended = next(video, 'ended');
+        video.playbackRate = 4;
+        await video.play();
+        await ended;
+        return video.currentTime;";
+    let end: f64 = scene.visitor.run(play_on, &[]).await?;
+
+    assert_eq!(fetched.sha256, scene.site.sha256(SLOW)?);
+    let duration: f64 =
+        scene.visitor.eval("document.querySelector('#video').duration", &[]).await?;
+    assert!((end - duration).abs() < 0.1, "ended at {end} s of {duration} s");
+    assert_eq!(scene.visitor.fetched(VIDEO).await?.sha256, scene.site.sha256(VIDEO)?);
+    scene.visitor.close().await
+}
