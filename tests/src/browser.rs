@@ -102,6 +102,14 @@ impl Browser {
         }
     }
 
+    /// Has downloads saved into `folder`, without a question.
+    pub async fn download_into(&self, folder: &Path) -> Result<()> {
+        match self {
+            Self::Chromium(it) => it.download_into(folder).await,
+            Self::Firefox(it) => it.download_into(folder).await,
+        }
+    }
+
     /// What all of its processes have cost so far.
     pub fn usage(&self) -> Result<Usage> {
         match self {

@@ -118,6 +118,12 @@ impl Firefox {
         self.bidi.evaluate(&self.chrome, "dcdnTests.reloadPastWorker()").await.map(drop)
     }
 
+    /// Has downloads saved into `folder`, without a question.
+    pub async fn download_into(&self, folder: &Path) -> Result<()> {
+        let script = format!("dcdnTests.downloadInto({})", json!(folder));
+        self.bidi.evaluate(&self.chrome, &script).await.map(drop)
+    }
+
     /// What all of its processes have cost so far.
     pub fn usage(&self) -> Result<Usage> {
         self.family.usage()

@@ -406,7 +406,7 @@ impl Visitor {
     /// # Errors
     /// If the browser refuses.
     pub async fn download_into(&self, folder: &Path) -> Result<()> {
-        self.browser.chromium("choose a folder for downloads")?.download_into(folder).await
+        self.browser.download_into(folder).await
     }
 
     /// What the browser has cost the machine so far.

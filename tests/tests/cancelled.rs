@@ -3,7 +3,7 @@
 use anyhow::Result;
 use dcdn_protocol::chunk::DEFAULT_CHUNK_SIZE;
 use dcdn_tests::site::{EMPTY_PAGE, IMAGE};
-use dcdn_tests::{Proxy, Server, Site, Visitor};
+use dcdn_tests::{Engine, Proxy, Server, Site, Visitor};
 use serde_json::json;
 
 use crate::SERVER;
@@ -20,6 +20,8 @@ const THIN: u32 = 500_000;
 /// Bytes that are in sockets and in the browser's hands when a request is taken back.
 const ON_THE_WAY: u64 = 8 * 1024 * 1024;
 
+// In Chromium alone: Firefox does not tell a worker that a page has cancelled a body. What it
+// wanted stops when the read-ahead is full.
 #[tokio::test]
 async fn a_reader_that_stops_is_sent_no_more_by_peers() -> Result<()> {
     let site = Site::new()?;
@@ -53,13 +55,13 @@ async fn a_reader_that_stops_is_sent_no_more_by_peers() -> Result<()> {
     visitor.close().await
 }
 
-#[tokio::test]
-async fn a_tab_that_is_closed_is_sent_no_more_by_the_origin() -> Result<()> {
+in_each_engine!(a_tab_that_is_closed_is_sent_no_more_by_the_origin);
+async fn a_tab_that_is_closed_is_sent_no_more_by_the_origin(engine: Engine) -> Result<()> {
     let site = Site::new()?;
     site.random(FILM, FILM_BYTES)?;
     let server = Server::start(site.root(), SERVER).await?;
     let thin = Proxy::capped(server.address(), 4 * THIN).await?;
-    let visitor = Visitor::arrive().await?;
+    let visitor = Visitor::arrive_with(engine).await?;
     visitor.install(&thin.url(EMPTY_PAGE)).await?;
     let other = visitor.tab().await?;
     visitor.open_tab().await?;

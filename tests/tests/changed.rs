@@ -4,7 +4,7 @@
 use anyhow::Result;
 use dcdn_tests::site::{EMPTY_PAGE, IMAGE};
 use dcdn_tests::visitor::Fetched;
-use dcdn_tests::{Proxy, Server, Site, Visitor};
+use dcdn_tests::{Engine, Proxy, Server, Site, Visitor};
 use serde_json::json;
 
 use crate::SERVER;
@@ -18,11 +18,13 @@ const FILM_BYTES: usize = 12_000_000;
 /// Bytes per second of a thin line.
 const THIN: u32 = 3_000_000;
 
-#[tokio::test]
-async fn a_file_that_has_changed_since_the_last_visit_is_delivered_new() -> Result<()> {
+in_each_engine!(a_file_that_has_changed_since_the_last_visit_is_delivered_new);
+async fn a_file_that_has_changed_since_the_last_visit_is_delivered_new(
+    engine: Engine,
+) -> Result<()> {
     let site = Site::new()?;
     let server = Server::start(site.root(), SERVER).await?;
-    let visitor = Visitor::arrive().await?;
+    let visitor = Visitor::arrive_with(engine).await?;
     visitor.install(&server.url(EMPTY_PAGE)).await?;
     visitor.fetched(IMAGE).await?;
     visitor.holds(&site, &[IMAGE]).await?;
@@ -35,12 +37,12 @@ async fn a_file_that_has_changed_since_the_last_visit_is_delivered_new() -> Resu
     visitor.close().await
 }
 
-#[tokio::test]
-async fn a_fresh_file_is_served_unasked_until_the_page_wants_to_know() -> Result<()> {
+in_each_engine!(a_fresh_file_is_served_unasked_until_the_page_wants_to_know);
+async fn a_fresh_file_is_served_unasked_until_the_page_wants_to_know(engine: Engine) -> Result<()> {
     let site = Site::new()?;
     let options = [SERVER, &["--cache-control", "public, max-age=3600"]].concat();
     let server = Server::start(site.root(), &options).await?;
-    let visitor = Visitor::arrive().await?;
+    let visitor = Visitor::arrive_with(engine).await?;
     visitor.install(&server.url(EMPTY_PAGE)).await?;
     visitor.fetched(IMAGE).await?;
     visitor.holds(&site, &[IMAGE]).await?;
@@ -57,11 +59,13 @@ async fn a_fresh_file_is_served_unasked_until_the_page_wants_to_know() -> Result
     visitor.close().await
 }
 
-#[tokio::test]
-async fn what_is_stored_of_an_older_version_is_not_mixed_with_the_new_one() -> Result<()> {
+in_each_engine!(what_is_stored_of_an_older_version_is_not_mixed_with_the_new_one);
+async fn what_is_stored_of_an_older_version_is_not_mixed_with_the_new_one(
+    engine: Engine,
+) -> Result<()> {
     let site = Site::new()?;
     let server = Server::start(site.root(), SERVER).await?;
-    let visitor = Visitor::arrive().await?;
+    let visitor = Visitor::arrive_with(engine).await?;
     visitor.install(&server.url(EMPTY_PAGE)).await?;
     let half = json!({"headers": {"Range": "bytes=0-1499999"}});
     let _: Fetched = visitor.eval("fetched(args[0], args[1])", &[json!(IMAGE), half]).await?;
@@ -75,13 +79,13 @@ async fn what_is_stored_of_an_older_version_is_not_mixed_with_the_new_one() -> R
     visitor.close().await
 }
 
-#[tokio::test]
-async fn a_file_that_changes_while_the_origin_sends_it_is_not_mixed() -> Result<()> {
+in_each_engine!(a_file_that_changes_while_the_origin_sends_it_is_not_mixed);
+async fn a_file_that_changes_while_the_origin_sends_it_is_not_mixed(engine: Engine) -> Result<()> {
     let site = Site::new()?;
     site.random(FILM, FILM_BYTES)?;
     let server = Server::start(site.root(), SERVER).await?;
     let thin = Proxy::capped(server.address(), THIN).await?;
-    let visitor = Visitor::arrive().await?;
+    let visitor = Visitor::arrive_with(engine).await?;
     visitor.install(&thin.url(EMPTY_PAGE)).await?;
     let old = site.sha256(FILM)?;
 
@@ -94,15 +98,16 @@ async fn a_file_that_changes_while_the_origin_sends_it_is_not_mixed() -> Result<
     visitor.close().await
 }
 
-#[tokio::test]
-async fn a_file_that_changes_while_peers_send_it_is_not_mixed() -> Result<()> {
+in_each_engine!(a_file_that_changes_while_peers_send_it_is_not_mixed);
+async fn a_file_that_changes_while_peers_send_it_is_not_mixed(engine: Engine) -> Result<()> {
     let site = Site::new()?;
     site.random(FILM, FILM_BYTES)?;
     let rate = THIN.to_string();
     let options = [SERVER, &["--upload-limit", &rate, "--slack-ms", "20000"]].concat();
     let server = Server::start(site.root(), &options).await?;
     let thin = Proxy::capped(server.address(), THIN).await?;
-    let (peer, visitor) = tokio::try_join!(Visitor::arrive(), Visitor::arrive())?;
+    let (peer, visitor) =
+        tokio::try_join!(Visitor::arrive_with(engine), Visitor::arrive_with(engine))?;
     peer.install(&server.url(EMPTY_PAGE)).await?;
     peer.fetched(FILM).await?;
     peer.holds(&site, &[FILM]).await?;

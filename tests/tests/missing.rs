@@ -2,16 +2,16 @@
 
 use anyhow::Result;
 use dcdn_tests::site::EMPTY_PAGE;
-use dcdn_tests::{Server, Site, Visitor};
+use dcdn_tests::{Engine, Server, Site, Visitor};
 use serde_json::json;
 
 use crate::SERVER;
 
-#[tokio::test]
-async fn a_missing_image_is_as_missing_as_over_plain_http() -> Result<()> {
+in_each_engine!(a_missing_image_is_as_missing_as_over_plain_http);
+async fn a_missing_image_is_as_missing_as_over_plain_http(engine: Engine) -> Result<()> {
     let site = Site::new()?;
     let server = Server::start(site.root(), SERVER).await?;
-    let visitor = Visitor::arrive().await?;
+    let visitor = Visitor::arrive_with(engine).await?;
     visitor.install(&server.url(EMPTY_PAGE)).await?;
     let status = "
         const image = insert('img', { src: args[0] });

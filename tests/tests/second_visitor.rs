@@ -4,12 +4,7 @@ use anyhow::Result;
 use dcdn_tests::site::{EMPTY_PAGE, IMAGE, PAGE, VIDEO};
 use dcdn_tests::{Engine, Media, Server, Site, Visitor};
 
-use crate::SERVER;
-
-/// Milliseconds that something may come later than over plain HTTP. A player's start may take a
-/// quarter of it, and with the default of 3 s that is less than two Firefoxes need to connect
-/// where all browsers share a core or two.
-const SLACK: &str = "12000";
+use crate::PATIENT;
 
 #[tokio::test]
 async fn in_chromium_the_second_visitor_gets_most_from_the_first() -> Result<()> {
@@ -33,7 +28,7 @@ async fn a_visitor_with_chromium_gets_most_from_one_with_firefox() -> Result<()>
 
 async fn the_second_visitor_gets_most_from_the_first(first: Engine, second: Engine) -> Result<()> {
     let site = Site::new()?;
-    let server = Server::start(site.root(), &[SERVER, &["--slack-ms", SLACK]].concat()).await?;
+    let server = Server::start(site.root(), PATIENT).await?;
     let (first, second) =
         tokio::try_join!(Visitor::arrive_with(first), Visitor::arrive_with(second))?;
     // Engines decode differently, so each has its own notion of how it should look.

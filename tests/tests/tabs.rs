@@ -3,10 +3,10 @@
 use anyhow::Result;
 use dcdn_tests::site::{EMPTY_PAGE, IMAGE, PLAIN_PAGE};
 use dcdn_tests::visitor::Fetched;
-use dcdn_tests::{Proxy, Server, Site, Visitor};
+use dcdn_tests::{Engine, Proxy, Server, Site, Visitor};
 use serde_json::json;
 
-use crate::SERVER;
+use crate::{PATIENT, SERVER};
 
 /// A file that takes several seconds on its way.
 const FILM: &str = "/media/film.mp4";
@@ -17,13 +17,13 @@ const FILM_BYTES: usize = 12_000_000;
 /// Bytes per second of a thin line.
 const THIN: u32 = 3_000_000;
 
-#[tokio::test]
-async fn two_tabs_that_want_the_same_fetch_it_once() -> Result<()> {
+in_each_engine!(two_tabs_that_want_the_same_fetch_it_once);
+async fn two_tabs_that_want_the_same_fetch_it_once(engine: Engine) -> Result<()> {
     let site = Site::new()?;
     site.random(FILM, FILM_BYTES)?;
     let server = Server::start(site.root(), SERVER).await?;
     let thin = Proxy::capped(server.address(), THIN).await?;
-    let visitor = Visitor::arrive().await?;
+    let visitor = Visitor::arrive_with(engine).await?;
     visitor.install(&thin.url(EMPTY_PAGE)).await?;
     let first = visitor.tab().await?;
     let _: () = visitor.eval("begun(args[0])", &[json!(FILM)]).await?;
@@ -44,11 +44,12 @@ async fn two_tabs_that_want_the_same_fetch_it_once() -> Result<()> {
     visitor.close().await
 }
 
-#[tokio::test]
-async fn a_tab_without_connections_is_served_over_those_of_another() -> Result<()> {
+in_each_engine!(a_tab_without_connections_is_served_over_those_of_another);
+async fn a_tab_without_connections_is_served_over_those_of_another(engine: Engine) -> Result<()> {
     let site = Site::new()?;
-    let server = Server::start(site.root(), SERVER).await?;
-    let (peer, visitor) = tokio::try_join!(Visitor::arrive(), Visitor::arrive())?;
+    let server = Server::start(site.root(), PATIENT).await?;
+    let (peer, visitor) =
+        tokio::try_join!(Visitor::arrive_with(engine), Visitor::arrive_with(engine))?;
     peer.install(&server.url(EMPTY_PAGE)).await?;
     peer.fetched(IMAGE).await?;
     peer.holds(&site, &[IMAGE]).await?;
@@ -66,13 +67,16 @@ async fn a_tab_without_connections_is_served_over_those_of_another() -> Result<(
     visitor.close().await
 }
 
-#[tokio::test]
-async fn the_work_goes_on_when_the_tab_that_had_the_connections_is_closed() -> Result<()> {
+in_each_engine!(the_work_goes_on_when_the_tab_that_had_the_connections_is_closed);
+async fn the_work_goes_on_when_the_tab_that_had_the_connections_is_closed(
+    engine: Engine,
+) -> Result<()> {
     let site = Site::new()?;
     site.random(FILM, FILM_BYTES)?;
     let rate = THIN.to_string();
     let server = Server::start(site.root(), &[SERVER, &["--upload-limit", &rate]].concat()).await?;
-    let (peer, visitor) = tokio::try_join!(Visitor::arrive(), Visitor::arrive())?;
+    let (peer, visitor) =
+        tokio::try_join!(Visitor::arrive_with(engine), Visitor::arrive_with(engine))?;
     peer.install(&server.url(EMPTY_PAGE)).await?;
     peer.fetched(FILM).await?;
     peer.holds(&site, &[FILM]).await?;

@@ -84,6 +84,13 @@
       return '';
     },
 
+    downloadInto(folder) {
+      const OWN = 2;
+      Services.prefs.setIntPref('browser.download.folderList', OWN);
+      Services.prefs.setStringPref('browser.download.dir', folder);
+      return '';
+    },
+
     async stopWorkers() {
       const manager = Cc['@mozilla.org/serviceworkers/manager;1'].getService(Ci.nsIServiceWorkerManager);
       const all = manager.getAllRegistrations();
