@@ -25,6 +25,13 @@ const CLAIM_TIMEOUT = 2_000;
 const WELCOME_TIMEOUT = 10_000;
 /** A little more than the page's part waits for the worker, twice. */
 const STATS_TIMEOUT = 5_000;
+/** How long `unregister` waits for the worker to remove everything, before it does so itself. */
+const REMOVAL_TIMEOUT = 10_000;
+
+/** Resources that one `prefetch` fetches at a time. */
+const PREFETCHED_AT_ONCE = 3;
+/** What we keep outside of the worker's caches, by its key in `localStorage`. */
+const GROUP = 'dcdn.group';
 
 /** Thrown inside `start` when the page goes on as plain HTTP; not an error. */
 class Obstacle extends Error {}
@@ -32,6 +39,7 @@ class Obstacle extends Error {}
 const listeners = new Map();
 let status = { mode: 'http', reason: 'still starting' };
 let shim = null;
+let errands = 0;
 let welcomed;
 const firstWelcome = new Promise((resolve) => (welcomed = resolve));
 let lastStats = {
@@ -71,6 +79,61 @@ const api = () => ({
     if (!listeners.has(event)) listeners.set(event, new Set());
     listeners.get(event).add(fn);
     return () => listeners.get(event).delete(fn);
+  },
+
+  /**
+   * Fetches resources of this site into the store, from peers and server as they come, so that they
+   * are there at once when a page needs them, without a network too. `urls` is one or several; a few
+   * are fetched at a time. Resolves, and never rejects, to one `{url, ok, bytes, error}` for each, in
+   * their order: `bytes` are those of the whole resource, `error` says why it is not stored (there is
+   * none if it is). `onprogress` is called with `{url, loaded, total}` in bytes; an `AbortSignal` as
+   * `signal` stops what has not come yet, and what has come stays.
+   */
+  async prefetch(urls, { onprogress, signal } = {}) {
+    const list = typeof urls === 'string' || urls instanceof URL ? [urls] : [...urls];
+    const results = [];
+    let next = 0;
+    const fetchNext = async () => {
+      while (next < list.length) {
+        const place = next++;
+        results[place] = await prefetchOne(String(list[place]), onprogress, signal);
+      }
+    };
+    await Promise.all(Array.from({ length: PREFETCHED_AT_ONCE }, fetchNext));
+    return results;
+  },
+
+  /**
+   * Removes a resource of this site from the store; peers are no longer offered it. Resolves, and
+   * never rejects, to `{url, ok, bytes, error}` with the bytes that this freed: 0 if it was not there,
+   * or if another URL has the same content.
+   */
+  async forget(url) {
+    return { url: String(url), ...(await errand(String(url), (id, path) => shim.forget(id, path))) };
+  },
+
+  /**
+   * Removes everything from the store: media, and pages that were kept for offline use. Resolves, and
+   * never rejects, to `{ok, bytes, error}`.
+   */
+  clear: () => errand(null, (id) => shim.clear(id)),
+
+  /**
+   * Removes everything of DCDN from this browser: what is stored, and the worker. This page goes on
+   * over plain HTTP; the next page with the script tag installs DCDN anew. Resolves, and never rejects,
+   * to `{ok, error}`.
+   */
+  async unregister() {
+    await dcdn.ready;
+    if (status.mode !== 'http') {
+      await within(REMOVAL_TIMEOUT, shim.unregister(errands++), 'no answer').catch(() => {});
+      // Its connections end with it.
+      shim.free();
+      shim = null;
+      status = { mode: 'http', reason: 'the page has removed DCDN' };
+    }
+    const ok = await remove();
+    return ok ? { ok } : { ok, error: 'the browser did not let go of everything' };
   },
 
   /**
@@ -249,25 +312,83 @@ function hear({ event, ...detail }) {
 }
 
 /** A worker has answered: the first one, or one that has taken its place. */
-function welcome({ compatible, enabled, peers }) {
+function welcome({ compatible, enabled, peers, persist }) {
   if (!compatible) {
     // The newer of the two is on its way to the browser, and will say welcome in its turn.
     const reason = 'the page and its service worker are of different versions';
     status = { mode: 'http', reason };
   } else if (!enabled) {
     status = { mode: 'http', reason: 'the site has switched DCDN off' };
-    unregister();
+    remove();
   } else {
     status = peers ? { mode: 'p2p', reason: null } : { mode: 'cache', reason: 'no WebRTC' };
+    // A worker cannot ask for this, and a browser that does not want to need not.
+    if (persist) navigator.storage?.persist?.().catch(() => {});
   }
   welcomed();
 }
 
-/** The next page is served without us. */
-async function unregister() {
-  const registration = await navigator.serviceWorker.getRegistration(SCOPE).catch(() => undefined);
-  if (registration?.active && isOurs(registration.active)) {
-    await registration.unregister().catch(() => false);
+/** Removes everything of ours from this browser: the next page is served without us. */
+async function remove() {
+  try {
+    const registration = await navigator.serviceWorker?.getRegistration(SCOPE);
+    if (registration?.active && isOurs(registration.active)) await registration.unregister();
+    const names = (await window.caches?.keys()) ?? [];
+    await Promise.all(names.filter((it) => it.startsWith('dcdn-')).map((it) => caches.delete(it)));
+    localStorage.removeItem(GROUP);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** One of `prefetch`. */
+async function prefetchOne(url, onprogress, signal) {
+  let undo;
+  let stop;
+  const outcome = await errand(url, (id, path) => {
+    if (onprogress) {
+      stop = dcdn.on('progress', ({ url: of, loaded, total }) => {
+        if (of === path) onprogress({ url, loaded, total });
+      });
+    }
+    undo = () => shim?.undo(id);
+    signal?.addEventListener('abort', undo, { once: true });
+    return shim.prefetch(id, path);
+  }, signal);
+  stop?.();
+  signal?.removeEventListener('abort', undo);
+  return { url, ...outcome };
+}
+
+function parse(url) {
+  try {
+    return new URL(url, document.baseURI);
+  } catch {
+    return null;
+  }
+}
+
+/** Has the worker do something about a resource of this site, or about none. */
+async function errand(url, run, signal) {
+  const failed = (error) => ({ ok: false, bytes: 0, error });
+  let path = null;
+  if (url !== null) {
+    const parsed = parse(url);
+    if (!parsed) return failed('this is no URL');
+    // Without a name and password in it, too, which no shared content has.
+    if (!parsed.href.startsWith(`${location.origin}/`)) return failed('it is of another origin');
+    path = parsed.pathname + parsed.search;
+  }
+  await dcdn.ready;
+  if (status.mode === 'http') return failed(`this page is served over plain HTTP: ${status.reason}`);
+  if (signal?.aborted) return failed('aborted');
+  try {
+    const { ok, bytes, error } = await run(errands++, path);
+    if (ok) return { ok, bytes };
+    return failed(signal?.aborted ? 'aborted' : error);
+  } catch (problem) {
+    return failed(`unexpected: ${problem}`);
   }
 }
 

@@ -17,7 +17,12 @@ const switchedOff = new Set(); // pages that were opened with ?dcdn=off
 function start() {
   starting ??= (async () => {
     const cached = await caches.match(WASM, { cacheName: RUNTIME });
-    await wasm_bindgen({ module_or_path: cached ?? fetch(WASM) });
+    if (!cached) {
+      // Everything has been removed, and only the pages that were open are still here.
+      await self.registration.unregister();
+      throw new Error("DCDN has been removed");
+    }
+    await wasm_bindgen({ module_or_path: cached });
     worker = await wasm_bindgen.Worker.start();
     return worker;
   })().catch((error) => {
@@ -120,9 +125,11 @@ function openPage(event) {
   );
   event.waitUntil(
     Promise.all([start(), response])
-      .then(([worker]) =>
-        Promise.all([copy && worker.keepPage(request.url, copy), worker.refresh()]),
-      )
+      .then(async ([worker]) => {
+        // First whether the site still wants anything kept.
+        await worker.refresh();
+        await (copy && worker.keepPage(request.url, copy));
+      })
       .catch(() => {}),
   );
 }

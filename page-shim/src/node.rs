@@ -173,6 +173,7 @@ impl Node {
             | ToShim::Reachable { .. }
             | ToShim::Busy { .. }
             | ToShim::Stats { .. }
+            | ToShim::Outcome { .. }
             | ToShim::Event { .. } => {}
         }
         self.carry_out();

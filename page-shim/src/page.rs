@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use dcdn_protocol::config::{PageSettings, PolicyName, SiteConfig};
 use dcdn_protocol::message::coord::ToCoord;
-use dcdn_protocol::message::shim::{ToShim, ToWorker};
+use dcdn_protocol::message::shim::{Errand, Outcome, ToShim, ToWorker};
 use dcdn_protocol::stats::Stats;
 use dcdn_protocol::{PeerId, VERSION};
 use futures::StreamExt;
@@ -55,6 +55,10 @@ pub enum Question {
     LastStats(oneshot::Sender<PageStats>),
     /// How things stand with peers.
     Report(oneshot::Sender<Report>),
+    /// Something to be done by the worker, under a number of the script's own.
+    Do(u32, Errand, oneshot::Sender<Outcome>),
+    /// That is to end.
+    Undo(u32),
 }
 
 /// The answer of `dcdn.stats()`.
@@ -100,6 +104,7 @@ struct Page {
     node: Node,
     config: SiteConfig,
     asked: VecMap<u32, oneshot::Sender<PageStats>>,
+    errands: VecMap<u32, (Errand, oneshot::Sender<Outcome>)>,
     next_question: u32,
     last_stats: Stats,
     _lifecycle: [EventListener; 2],
@@ -128,6 +133,7 @@ impl Page {
             signalling,
             config,
             asked: VecMap::new(),
+            errands: VecMap::new(),
             next_question: 0,
             last_stats: Stats::default(),
             _lifecycle: lifecycle(&events)?,
@@ -178,6 +184,11 @@ impl Page {
                     answer(asker, self.stats());
                 }
             }
+            ToShim::Outcome { id, outcome } => {
+                if let Some((_, asker)) = self.errands.remove(&id) {
+                    answer(asker, outcome);
+                }
+            }
             ToShim::Event { event } => self.tell_page(&event),
             about_peers => self.node.on_worker(about_peers),
         }
@@ -186,14 +197,21 @@ impl Page {
     fn on_welcome(&mut self, version: u16, config: SiteConfig) {
         let compatible = version == VERSION;
         let peers = browser::has_peer_connections();
-        let enabled = config.enabled;
-        self.tell_page(&Welcome { event: "welcome", compatible, enabled, peers });
+        let (enabled, persist) = (config.enabled, config.persist_store);
+        self.tell_page(&Welcome { event: "welcome", compatible, enabled, peers, persist });
         if !compatible || !enabled {
             self.disconnect();
+            for (_, asker) in std::mem::take(&mut self.errands).into_values() {
+                answer(asker, not_done("DCDN is no longer in use on this page"));
+            }
             return;
         }
         self.config = config;
         self.node.configure(&self.config);
+        // A worker that has taken another's place knows nothing of these.
+        for (&id, (errand, _)) in &self.errands {
+            self.tell_worker(&ToWorker::Do { id, errand: errand.clone() });
+        }
         if !peers || self.config.policy == PolicyName::Http {
             self.tell_worker(&ToWorker::NoPeers);
             return;
@@ -215,6 +233,16 @@ impl Page {
                 self.tell_worker(&ToWorker::StatsRequest { id });
             }
             Question::LastStats(asker) => answer(asker, self.stats()),
+            Question::Do(id, errand, asker) => {
+                self.tell_worker(&ToWorker::Do { id, errand: errand.clone() });
+                self.errands.insert(id, (errand, asker));
+            }
+            Question::Undo(id) => {
+                self.tell_worker(&ToWorker::Undo { id });
+                if let Some((_, asker)) = self.errands.remove(&id) {
+                    answer(asker, not_done("taken back"));
+                }
+            }
             Question::Report(asker) => answer(asker, self.report()),
         }
     }
@@ -327,6 +355,8 @@ struct Welcome {
     enabled: bool,
     /// Whether this browser can have peers.
     peers: bool,
+    /// Whether the site wants the store to last.
+    persist: bool,
 }
 
 fn tell(listener: &Function, event: &impl Serialize) {
@@ -334,6 +364,10 @@ fn tell(listener: &Function, event: &impl Serialize) {
         // The page's script catches what its listeners throw.
         let _ = listener.call1(&JsValue::NULL, &event);
     }
+}
+
+fn not_done(why: &str) -> Outcome {
+    Outcome { ok: false, bytes: 0, error: Some(why.to_owned()) }
 }
 
 fn answer<T>(asker: oneshot::Sender<T>, value: T) {

@@ -1,6 +1,7 @@
 //! What `static/dcdn.js` sees: one class.
 
 use dcdn_protocol::PeerId;
+use dcdn_protocol::message::shim::Errand;
 use futures::channel::mpsc::UnboundedSender;
 use futures::channel::oneshot;
 use futures::future::{Either, join_all, select};
@@ -32,7 +33,7 @@ pub struct Shim {
 impl Shim {
     /// `settings` is `{policy, slack_ms, slack_percent, mixed_http_percent, coord}`, each
     /// possibly missing. `listener` is called with one object per event, whose `event` is `progress`, `done`,
-    /// `error`, `peer`, or `welcome` (`{compatible, enabled, peers}`) when a worker
+    /// `error`, `peer`, or `welcome` (`{compatible, enabled, peers, persist}`) when a worker
     /// has answered a handshake.
     ///
     /// # Errors
@@ -64,6 +65,32 @@ impl Shim {
         })
     }
 
+    /// Has the worker fetch what is missing of `url` (path and query) into the store. A
+    /// promise of `{ok, bytes, error}`; `id` is a number that no other errand has.
+    pub fn prefetch(&self, id: u32, url: String) -> Promise {
+        self.errand(id, Errand::Prefetch { url })
+    }
+
+    /// Ends the errand `id`, which is answered.
+    pub fn undo(&self, id: u32) {
+        send(&self.events, Question::Undo(id));
+    }
+
+    /// Has the worker remove `url` (path and query) from the store: as `prefetch`.
+    pub fn forget(&self, id: u32, url: String) -> Promise {
+        self.errand(id, Errand::Forget { url })
+    }
+
+    /// Has the worker remove everything from the store: as `prefetch`.
+    pub fn clear(&self, id: u32) -> Promise {
+        self.errand(id, Errand::Clear)
+    }
+
+    /// Has the worker remove everything, and itself: as `prefetch`.
+    pub fn unregister(&self, id: u32) -> Promise {
+        self.errand(id, Errand::Unregister)
+    }
+
     /// A promise of `{coordination, peers, tried, failed, banned, sentences}`.
     pub fn diagnose(&self) -> Promise {
         let report = self.ask(Question::Report);
@@ -79,6 +106,11 @@ impl Shim {
                 sentences: sentences(&report.facts),
             })
         })
+    }
+
+    fn errand(&self, id: u32, errand: Errand) -> Promise {
+        let outcome = self.ask(|asker| Question::Do(id, errand, asker));
+        future_to_promise(async move { to_object(&outcome.await.map_err(|_| gone())?) })
     }
 
     fn ask<T>(

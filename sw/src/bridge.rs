@@ -36,10 +36,11 @@ impl Engine {
             }
             SHELL => {
                 let urls = property(&data, "urls");
-                if self.state().site.config.offline_pages && urls.is_array() {
+                if urls.is_array() {
                     let urls = Array::from(&urls);
                     let urls = urls.iter().filter_map(|url| url.as_string()).collect();
-                    spawn_local(shell::keep_all(urls));
+                    let engine = Rc::clone(self);
+                    spawn_local(async move { engine.keep_parts(urls).await });
                 }
             }
             // That it came is all that a ping is for.
@@ -110,6 +111,9 @@ impl Engine {
                     self.save_site();
                 }
                 let config = self.state().site.config_for(&page);
+                if let Some(it) = self.state().pages.get_mut(client) {
+                    it.path = page;
+                }
                 self.greet(client, config, time_origin);
             }
             ToWorker::Probe => {
@@ -191,9 +195,31 @@ impl Engine {
                     page.post(&ToShim::Stats { id, stats });
                 }
             }
+            ToWorker::Do { id, errand } => self.run_errand(client, id, errand),
+            ToWorker::Undo { id } => {
+                if let Some(page) = self.state().pages.get_mut(client) {
+                    page.errands.remove(&id);
+                }
+            }
             ToWorker::Bye => self.page_gone(client),
         }
         Ok(())
+    }
+
+    /// Whether the site's pages are kept for offline use.
+    pub fn keeps_pages(&self) -> bool {
+        let config = &self.state().site.config;
+        config.enabled && config.offline_pages
+    }
+
+    /// Keeps what a page has loaded.
+    async fn keep_parts(&self, urls: Vec<String>) {
+        for url in urls {
+            if !self.keeps_pages() {
+                return;
+            }
+            shell::keep_part(&url).await;
+        }
     }
 
     fn greet(self: &Rc<Self>, client: &str, config: SiteConfig, time_origin: f64) {

@@ -65,8 +65,11 @@ impl Engine {
                 let lasts = known.is_fresh(known.checked_ms);
                 self.adopt(id, known, lasts);
             }
-            (Err(Error::NotShared(_)), _) => {
+            (Err(Error::NotShared(reason)), _) => {
                 self.state().site.refuse(&url, epoch_ms());
+                if let Some(session) = self.state().sessions.get_mut(&id) {
+                    session.refusal = Some(reason);
+                }
                 self.save_site();
                 self.do_without_manifest(id);
             }
@@ -141,6 +144,7 @@ impl Engine {
         self.feed(id, Input::Described { layout: manifest.layout });
         self.feed(id, Input::Stored { chunks: held });
         self.feed(id, Input::ManifestReady);
+        self.state().keeper.tell_watchers();
         self.introduce_all(id);
         let unverified = match self.state().sessions.get(&id) {
             Some(session) => session.chunks.unverified(),
@@ -156,18 +160,18 @@ impl Engine {
     /// one for the next: nobody gets it from us, and from the next request on the
     /// browser sees to it.
     pub fn keep_to_ourselves(self: &Rc<Self>, id: SessionId) {
-        let undo = {
+        let (url, undo) = {
             let state = &mut *self.state();
             let Some(session) = state.sessions.get_mut(&id) else { return };
             if std::mem::replace(&mut session.personal, true) {
                 return;
             }
             state.site.refuse(&session.url, epoch_ms());
-            state.catalogue.urls.remove(&session.url);
-            session.manifest().is_some() && !session.relies_on_manifest
+            let undo = session.manifest().is_some() && !session.relies_on_manifest;
+            (session.url.clone(), undo)
         };
         self.save_site();
-        self.save_catalogue();
+        self.forget_url(&url);
         if undo {
             self.do_without_manifest(id);
         }
@@ -179,6 +183,7 @@ impl Engine {
             session.manifest = ManifestState::Unavailable;
             session.chunks.cannot_be_verified();
         }
+        self.state().keeper.tell_watchers();
         self.feed(id, Input::ManifestUnavailable);
     }
 

@@ -23,11 +23,14 @@ use crate::range::{MEDIA_CAP, RangeSpec};
 use crate::route::{self, Asked};
 use crate::session::{Opening, Reader, SessionId};
 
+mod ahead;
+
 /// Milliseconds after its first media request by which a page with our script
 /// tag has said hello, on a slow machine too.
 const GREETING_MS: u32 = 8000;
 
 /// A request that is ours.
+#[derive(Clone)]
 struct Call {
     url: String,
     client: ClientId,
@@ -176,7 +179,7 @@ impl Engine {
             (reader, range, waiting, session.config.policy)
         };
         self.state().pages.tally(&call.client).requested(&call.url, policy, epoch_ms());
-        self.reader_opened();
+        self.begin_work();
         let open = OpenReader { engine: Rc::clone(self), id, reader };
         let goes_on = call.media && matches!(call.spec, RangeSpec::From(_));
         self.feed(id, Input::ReaderOpened { reader, range, goes_on });
@@ -311,7 +314,8 @@ impl Engine {
         }
     }
 
-    fn reader_opened(&self) {
+    /// Something begins for which pages must keep the worker alive.
+    pub fn begin_work(&self) {
         let mut state = self.state();
         state.open_readers += 1;
         if state.open_readers == 1 {
@@ -321,18 +325,21 @@ impl Engine {
         }
     }
 
+    /// It has ended.
+    pub fn end_work(&self) {
+        let mut state = self.state();
+        state.open_readers -= 1;
+        if state.open_readers == 0 {
+            for (_, page) in state.pages.greeted() {
+                page.post(&ToShim::Busy { open: false });
+            }
+        }
+    }
+
     fn reader_closed(self: &Rc<Self>, id: SessionId, reader: ReaderId) {
-        {
-            let mut state = self.state();
-            state.open_readers -= 1;
-            if state.open_readers == 0 {
-                for (_, page) in state.pages.greeted() {
-                    page.post(&ToShim::Busy { open: false });
-                }
-            }
-            if let Some(session) = state.sessions.get_mut(&id) {
-                session.readers.remove(&reader);
-            }
+        self.end_work();
+        if let Some(session) = self.state().sessions.get_mut(&id) {
+            session.readers.remove(&reader);
         }
         self.feed(id, Input::ReaderClosed { reader });
         self.linger(id);

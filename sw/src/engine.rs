@@ -46,7 +46,8 @@ pub struct State {
     pub sessions: VecMap<SessionId, Session>,
     /// What was asked of peers and is not answered yet.
     pub requested: VecMap<(Link, ContentId, ChunkIndex), Asked>,
-    /// Responses being read; while there are any, pages keep the worker alive.
+    /// Responses being read and errands being run; while there are any, pages keep the
+    /// worker alive.
     pub open_readers: usize,
     /// Next reader's number.
     pub next_reader: u32,
@@ -209,7 +210,7 @@ impl Engine {
 
     /// The content cannot be delivered: readers get an error, never a clean end;
     /// whoever has been given nothing yet gets what plain HTTP gives.
-    pub fn fail(&self, id: SessionId, error: &Error) {
+    pub fn fail(self: &Rc<Self>, id: SessionId, error: &Error) {
         let clients: Vec<_> = match self.state().sessions.get(&id) {
             Some(session) => session.readers.values().map(|r| r.client.clone()).collect(),
             None => return,
@@ -219,10 +220,10 @@ impl Engine {
         for waiting in session.waiting.drain(..) {
             let _ = waiting.send(Err(None));
         }
-        let mut state = self.state();
         if matches!(error, Error::Changed) {
-            state.catalogue.urls.remove(&session.url);
+            self.unname(&session.url);
         }
+        let state = self.state();
         let event = PageEvent::Error { url: session.url.clone(), message: error.to_string() };
         for client in clients {
             if let Some(page) = state.pages.get(&client) {
@@ -235,6 +236,7 @@ impl Engine {
     pub fn remove_session(&self, id: SessionId) -> Option<Session> {
         let state = &mut *self.state();
         let session = state.sessions.remove(&id)?;
+        state.keeper.tell_watchers();
         for abort in session.origin.values() {
             abort.abort();
         }

@@ -5,30 +5,26 @@
 //! [`Keeper::chores`]; chunks and manifests are written side by side between them. So a
 //! chunk that is stored again while its predecessor is being deleted comes after it.
 
+mod chores;
+mod removal;
+
 use std::rc::Rc;
 
-use dcdn_protocol::message::shim::ToShim;
 use dcdn_protocol::store::Entry;
-use dcdn_protocol::{ChunkIndex, ChunkSet, ContentId};
+use dcdn_protocol::{ChunkIndex, ChunkSet, ContentId, Manifest};
 use dcdn_swarm::Input;
-use futures::FutureExt;
+use futures::channel::oneshot;
 use futures::future::{LocalBoxFuture, Shared};
-use gloo_timers::future::TimeoutFuture;
 use js_sys::Uint8Array;
 use vecmap::VecMap;
-use wasm_bindgen_futures::spawn_local;
 
 use crate::catalogue;
 use crate::engine::{Engine, State};
 use crate::error::Error;
 use crate::js::{epoch_ms, warn};
 use crate::room::{self, Plan, Wanted};
-use crate::session::SessionId;
+use crate::store;
 use crate::store::Known;
-use crate::{site, store};
-
-/// Milliseconds that changes of the catalogue are gathered before it is written.
-const CATALOGUE_DELAY_MS: u32 = 300;
 
 /// Bytes that may wait to be written. A network that brings more than the disk takes
 /// must not fill the memory; what is beyond is not kept.
@@ -59,6 +55,8 @@ pub struct Keeper {
     chores_left: u32,
     /// Whether the catalogue is about to be written.
     catalogue_due: bool,
+    /// Dropped by [`Keeper::tell_watchers`].
+    watchers: Vec<oneshot::Sender<()>>,
 }
 
 type Chore = Shared<LocalBoxFuture<'static, ()>>;
@@ -69,7 +67,21 @@ impl Keeper {
         self.writing.values().copied().map(u64::from).sum()
     }
 
-    fn is_writing(&self, content: ContentId) -> bool {
+    /// Something may have become of a chunk, or of a session's manifest.
+    pub fn tell_watchers(&mut self) {
+        // Those that wait are woken by what they wait for being dropped.
+        self.watchers.clear();
+    }
+
+    /// Ends when something may have become of a chunk that was to be stored.
+    pub fn news(&mut self) -> oneshot::Receiver<()> {
+        let (watcher, news) = oneshot::channel();
+        self.watchers.push(watcher);
+        news
+    }
+
+    /// Whether chunks of `content` are being written.
+    pub fn is_writing(&self, content: ContentId) -> bool {
         self.writing.keys().any(|(of, _)| *of == content)
     }
 
@@ -82,6 +94,16 @@ impl Keeper {
 impl Engine {
     /// Stores a verified chunk.
     pub async fn keep(self: &Rc<Self>, content: ContentId, chunk: ChunkIndex, bytes: &Uint8Array) {
+        self.try_to_keep(content, chunk, bytes).await;
+        self.state().keeper.tell_watchers();
+    }
+
+    async fn try_to_keep(
+        self: &Rc<Self>,
+        content: ContentId,
+        chunk: ChunkIndex,
+        bytes: &Uint8Array,
+    ) {
         if self.state().catalogue.chunks(content).contains(chunk) {
             return;
         }
@@ -98,7 +120,7 @@ impl Engine {
         self.save_catalogue();
         match outcome {
             Ok(()) => self.note_stored(content, chunk),
-            Err(error) if error.is_quota() => {}
+            Err(error) if error.is_quota() || !self.state().site.config.enabled => {}
             Err(error) => warn(&format!("a chunk could not be stored: {error}")),
         }
     }
@@ -162,6 +184,7 @@ impl Engine {
         self.save_catalogue();
         if let Err(error) = outcome
             && !error.is_quota()
+            && self.state().site.config.enabled
         {
             warn(&format!("a manifest could not be stored: {error}"));
         }
@@ -176,6 +199,9 @@ impl Engine {
         let mut attempts = 0;
         loop {
             self.chores_done().await;
+            if !self.state().site.config.enabled {
+                return Err(Error::Unavailable);
+            }
             let ways_made = self.state().keeper.ways_made;
             let outcome = put().await;
             attempts += 1;
@@ -193,11 +219,6 @@ impl Engine {
         }
     }
 
-    /// An entry is not what it should be, or not there: it is not held any more.
-    pub fn drop_damaged(self: &Rc<Self>, content: ContentId, chunk: ChunkIndex) {
-        self.give_up(content, &[chunk].into_iter().collect());
-    }
-
     /// Brings the store down to its budget, if that has shrunk.
     pub async fn trim(self: &Rc<Self>) {
         let budget = self.budget().await;
@@ -205,46 +226,10 @@ impl Engine {
         self.carry_out_plan(&plan, None);
     }
 
-    /// Compares the catalogue with what there is, if a worker was stopped while it had
-    /// still to write it. Nothing is written meanwhile.
-    pub fn reconcile(self: &Rc<Self>) {
-        if self.state().catalogue.settled {
-            return;
-        }
-        let engine = Rc::clone(self);
-        self.chore(async move {
-            let Ok(entries) = store::entries().await else { return };
-            let lost = engine.state().catalogue.reconcile(entries);
-            store::delete(&lost).await;
-            engine.save_catalogue();
-        });
-    }
-
-    /// Removes contents from the store. Sessions that nobody reads end with them; what
-    /// others bring is not kept until the content is described anew.
-    ///
-    /// Pages stop offering them at once. A peer's request that comes in between is
-    /// refused, since there is nothing to send.
-    pub fn let_go(self: &Rc<Self>, contents: &[ContentId]) {
-        for &content in contents {
-            let (idle, entries) = {
-                let state = &mut *self.state();
-                let of_it = state.sessions.iter().filter(|(_, it)| it.content() == Some(content));
-                let (busy, idle): (Vec<_>, Vec<_>) = of_it.partition(|(_, it)| it.is_in_use());
-                let idle: Vec<SessionId> = idle.into_iter().map(|(id, _)| *id).collect();
-                for (_, page) in state.pages.greeted() {
-                    page.post(&ToShim::Have { content, chunks: ChunkSet::new() });
-                    if busy.is_empty() {
-                        page.post(&ToShim::Leave { content });
-                    }
-                }
-                (idle, state.catalogue.forget(content))
-            };
-            for id in idle {
-                self.remove_session(id);
-            }
-            self.delete_soon(entries);
-        }
+    /// Notes that the manifest's URL is its content.
+    pub fn note(&self, manifest: &Manifest) {
+        let content = manifest.content_id();
+        self.state().catalogue.describe(&manifest.url, content, manifest.layout, epoch_ms());
     }
 
     fn carry_out_plan(self: &Rc<Self>, plan: &Plan, wanted: Option<(ContentId, ChunkIndex)>) {
@@ -262,21 +247,6 @@ impl Engine {
         if let Some(gone) = gone {
             self.give_up(content, &gone);
         }
-    }
-
-    /// Removes some chunks of a content.
-    fn give_up(self: &Rc<Self>, content: ContentId, gone: &ChunkSet) {
-        let left = {
-            let mut state = self.state();
-            let Some(held) = state.catalogue.contents.get_mut(&content) else { return };
-            held.chunks = held.chunks.without(gone);
-            held.chunks.clone()
-        };
-        self.announce(content, &left);
-        for chunk in gone.iter() {
-            self.feed_where(|it| it.content() == Some(content), &Input::StoreMissing { chunk });
-        }
-        self.delete_soon(gone.iter().map(|chunk| Entry::Chunk(content, chunk)).collect());
     }
 
     /// The browser has refused to write: makes room for `bytes` in what it has turned
@@ -308,106 +278,6 @@ impl Engine {
             }
         };
         granted.map_or(budget, |granted| granted.min(budget))
-    }
-
-    fn announce(&self, content: ContentId, chunks: &ChunkSet) {
-        for (_, page) in self.state().pages.greeted() {
-            page.post(&ToShim::Have { content, chunks: chunks.clone() });
-        }
-    }
-
-    fn delete_soon(self: &Rc<Self>, entries: Vec<Entry>) {
-        self.unsettle();
-        self.chore(async move { store::delete(&entries).await });
-        self.save_catalogue();
-    }
-
-    /// Does something after all chores before it, and before any that comes later.
-    fn chore(self: &Rc<Self>, work: impl Future<Output = ()> + 'static) {
-        let engine = Rc::clone(self);
-        let before = {
-            let keeper = &mut self.state().keeper;
-            keeper.chores_left += 1;
-            keeper.chores.take()
-        };
-        let all = async move {
-            if let Some(before) = before {
-                before.await;
-            }
-            work.await;
-            let keeper = &mut engine.state().keeper;
-            keeper.chores_left -= 1;
-            if keeper.chores_left == 0 {
-                keeper.chores = None;
-            }
-        };
-        let all = all.boxed_local().shared();
-        self.state().keeper.chores = Some(all.clone());
-        spawn_local(all);
-    }
-
-    /// Waits until there is no chore.
-    pub async fn chores_done(&self) {
-        loop {
-            let Some(chores) = self.state().keeper.chores.clone() else { return };
-            chores.await;
-        }
-    }
-
-    /// Entries are about to change: the catalogue on disk says so before they do.
-    fn unsettle(self: &Rc<Self>) {
-        if std::mem::replace(&mut self.state().catalogue.settled, false) {
-            self.write_catalogue(false);
-        }
-    }
-
-    /// Writes the catalogue soon. Whatever changes entries ends with this.
-    pub fn save_catalogue(self: &Rc<Self>) {
-        if std::mem::replace(&mut self.state().keeper.catalogue_due, true) {
-            return;
-        }
-        let engine = Rc::clone(self);
-        spawn_local(async move {
-            TimeoutFuture::new(CATALOGUE_DELAY_MS).await;
-            engine.state().keeper.catalogue_due = false;
-            engine.write_catalogue(true);
-        });
-    }
-
-    /// Writes the catalogue; with `settle`, as settled if nothing is going on.
-    fn write_catalogue(self: &Rc<Self>, settle: bool) {
-        let engine = Rc::clone(self);
-        self.chore(async move {
-            let catalogue = {
-                let state = &mut *engine.state();
-                if !state.site.config.enabled {
-                    return;
-                }
-                if settle {
-                    let keeper = &state.keeper;
-                    state.catalogue.settled = keeper.writing.is_empty() && keeper.chores_left == 1;
-                }
-                state.catalogue.clone()
-            };
-            if let Err(error) = store::put_document(catalogue::DOCUMENT, &catalogue).await
-                && !error.is_quota()
-            {
-                warn(&format!("the catalogue could not be stored: {error}"));
-            }
-        });
-    }
-
-    /// Writes what is remembered of the site.
-    pub fn save_site(self: &Rc<Self>) {
-        let engine = Rc::clone(self);
-        self.chore(async move {
-            let site = engine.state().site.clone();
-            if let Err(error) = store::put_document(site::DOCUMENT, &site).await
-                && !error.is_quota()
-            {
-                warn(&format!("the site's settings could not be stored: {error}"));
-            }
-        });
     }
 }
 

@@ -25,6 +25,7 @@ mod chunks;
 mod content;
 mod delivery;
 mod engine;
+mod errands;
 pub mod error;
 mod js;
 mod keep;
@@ -95,6 +96,11 @@ impl Worker {
         let engine = Rc::clone(&self.0);
         future_to_promise(async move {
             if let Ok(config) = fetch_config().await {
+                if !config.enabled {
+                    engine.state().site.config = config;
+                    engine.leave().await;
+                    return Ok(JsValue::UNDEFINED);
+                }
                 let news = {
                     let mut state = engine.state();
                     std::mem::replace(&mut state.site.config, config.clone()) != config
@@ -121,7 +127,7 @@ impl Worker {
     /// Keeps a page for offline use, where the site wants that.
     #[wasm_bindgen(js_name = keepPage)]
     pub fn keep_page(&self, url: String, response: Response) -> Promise {
-        let wanted = self.0.state().site.config.offline_pages;
+        let wanted = self.0.keeps_pages();
         future_to_promise(async move {
             if wanted {
                 shell::keep(&url, &response).await.map_err(|error| JsValue::from(&error))?;

@@ -3,6 +3,7 @@
 use dcdn_protocol::message::shim::ToShim;
 use dcdn_protocol::{ChunkSet, ContentId, PeerId};
 use dcdn_swarm::Link;
+use futures::channel::oneshot;
 use serde::Serialize;
 use vecmap::{VecMap, VecSet};
 use wasm_bindgen::prelude::*;
@@ -23,6 +24,10 @@ pub struct Page {
     pub greeted: bool,
     /// Base URL of its coordination server.
     pub coord: String,
+    /// Its path, by which its settings are remembered.
+    pub path: String,
+    /// What it wants done and is under way; dropped to end it.
+    pub errands: VecMap<u32, oneshot::Sender<()>>,
     /// It cannot look for peers.
     pub no_peers: bool,
     /// Open connections.
@@ -41,6 +46,8 @@ impl Page {
             time_origin: 0.0,
             greeted: false,
             coord: String::new(),
+            path: String::new(),
+            errands: VecMap::new(),
             no_peers: false,
             links: VecMap::new(),
             expecting: VecMap::new(),

@@ -37,7 +37,7 @@ pub fn is_ours(asked: &Asked<'_>) -> bool {
     if matches!(asked.cache, "no-store" | "reload" | "only-if-cached") {
         return false;
     }
-    if url == "/sw.js" || url.starts_with("/dcdn/") {
+    if !is_of_site(url) {
         return false;
     }
     // Several ranges in one request are rare and the origin's business.
@@ -49,6 +49,18 @@ pub fn is_ours(asked: &Asked<'_>) -> bool {
         "" => has_media_ending(url),
         _ => false,
     }
+}
+
+/// Whether a path is the site's and not our own.
+pub fn is_of_site(url: &str) -> bool {
+    url != "/sw.js" && !url.starts_with("/dcdn/")
+}
+
+/// Whether a resource is something that the worker would ever be asked for, by its MIME
+/// type or its path.
+pub fn is_media(mime: &str, url: &str) -> bool {
+    ["image/", "audio/", "video/"].iter().any(|kind| mime.starts_with(kind))
+        || has_media_ending(url)
 }
 
 fn has_media_ending(url: &str) -> bool {
@@ -101,6 +113,14 @@ mod tests {
         for url in ["/api", "/data.json", "/page.html?x=.jpg", "/live.m3u8"] {
             assert!(!is_ours(&Asked { destination: "", url: Some(url), ..image() }), "{url}");
         }
+    }
+
+    #[test]
+    fn media_are_known_by_type_or_by_name() {
+        assert!(is_media("video/mp4", "/film"));
+        assert!(is_media("application/octet-stream", "/a.m4s?x"));
+        assert!(!is_media("text/html", "/"));
+        assert!(!is_of_site("/dcdn/worker_bg.wasm") && is_of_site("/a.jpg"));
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub struct Session {
     pub layout: Option<Layout>,
     /// The manifest.
     pub manifest: ManifestState,
+    /// Why the coordination server shares no manifest, in its words.
+    pub refusal: Option<String>,
     /// Whether the origin has said that it is for this visitor alone.
     pub personal: bool,
     /// What is in memory.
@@ -107,6 +109,7 @@ impl Session {
             meta: None,
             layout: None,
             manifest: ManifestState::Pending,
+            refusal: None,
             personal: false,
             chunks: Chunks::default(),
             fetched: VecMap::new(),

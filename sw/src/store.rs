@@ -16,7 +16,7 @@ use js_sys::{Array, Uint8Array};
 use serde::{Serialize, de::DeserializeOwned};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Cache, Request, Response};
+use web_sys::{Cache, CacheQueryOptions, Request, Response};
 
 use crate::error::Error;
 use crate::js::{body_of, property, scope};
@@ -127,13 +127,15 @@ pub async fn put(cache: &str, path: &str, response: &Response) -> Result<(), Err
     Ok(())
 }
 
-/// Reads an entry of the named cache.
+/// Reads an entry of the named cache, without making the cache if there is none.
 ///
 /// # Errors
 /// If the cache cannot be read.
 pub async fn get(cache: &str, path: &str) -> Result<Option<Response>, Error> {
-    let found = JsFuture::from(open(cache).await?.match_with_str(path)).await?;
-    Ok(found.dyn_into().ok())
+    let options = CacheQueryOptions::new();
+    options.set_cache_name(cache);
+    let found = scope().caches()?.match_with_str_and_options(path, &options);
+    Ok(JsFuture::from(found).await?.dyn_into().ok())
 }
 
 /// Deletes entries. One that cannot be deleted is found by the next comparison of the
@@ -171,6 +173,13 @@ pub async fn default_budget() -> u64 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
     let granted = granted.await.ok().flatten().map(|bytes| bytes as u64);
     granted.map_or(MAX_DEFAULT_STORE_BYTES, |bytes| (bytes / 10).min(MAX_DEFAULT_STORE_BYTES))
+}
+
+/// Deletes a cache.
+pub async fn drop_cache(name: &str) {
+    let Ok(caches) = scope().caches() else { return };
+    // Of no consequence: what it holds is found and used as before.
+    let _ = JsFuture::from(caches.delete(name)).await;
 }
 
 /// Deletes our caches of other names than these, which are of older formats.

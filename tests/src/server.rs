@@ -92,6 +92,16 @@ impl Server {
         Ok(())
     }
 
+    /// Stops it, and starts it again on the same port with other options.
+    ///
+    /// # Errors
+    /// As [`Server::stop`] and [`Server::start`].
+    pub async fn restart_with(&mut self, options: &[&str]) -> Result<()> {
+        self.stop().await?;
+        self.options = options.iter().map(ToString::to_string).collect();
+        self.restart().await
+    }
+
     /// The text of `/metrics`.
     ///
     /// # Errors

@@ -30,6 +30,8 @@ mod first_visitor;
 mod flash_crowd;
 mod full_store;
 mod harness;
+
+mod kept;
 mod large_file;
 mod lifetime;
 mod lost_peer;
@@ -41,9 +43,11 @@ mod no_ranges;
 mod offline;
 mod plain_http;
 mod policies;
+mod prefetched;
 mod second_visitor;
 mod slow_peer;
 mod stopped_worker;
+mod switched_off;
 mod tabs;
 mod updates;
 

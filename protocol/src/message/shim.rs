@@ -137,8 +137,54 @@ pub enum ToWorker {
         /// Comes back with the answer.
         id: u32,
     },
+    /// Something that the page's script wants done, answered by [`ToShim::Outcome`]. A
+    /// page that has had no answer asks again, under the same number, whoever has
+    /// become the worker meanwhile.
+    Do {
+        /// Comes back with the answer.
+        id: u32,
+        /// What.
+        errand: Errand,
+    },
+    /// Takes back an [`ToWorker::Do`] that is not answered yet, which ends it.
+    Undo {
+        /// Its number.
+        id: u32,
+    },
     /// The page is going away.
     Bye,
+}
+
+/// Something that a page's script wants done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "errand", rename_all = "camelCase")]
+pub enum Errand {
+    /// Fetch what is missing of a resource into the store.
+    Prefetch {
+        /// Path and query.
+        url: String,
+    },
+    /// Remove a resource from the store.
+    Forget {
+        /// Path and query.
+        url: String,
+    },
+    /// Remove everything from the store.
+    Clear,
+    /// Remove everything, and the worker.
+    Unregister,
+}
+
+/// How an [`Errand`] ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Whether it is done.
+    pub ok: bool,
+    /// Bytes of the resource that the store now holds, or no longer holds.
+    pub bytes: u64,
+    /// Why it is not done, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// From the worker.
@@ -224,6 +270,13 @@ pub enum ToShim {
         id: u32,
         /// What this page was served; the page adds what it uploaded.
         stats: Stats,
+    },
+    /// Answer to [`ToWorker::Do`].
+    Outcome {
+        /// From the errand.
+        id: u32,
+        /// How it ended.
+        outcome: Outcome,
     },
     /// Something that the page asked for has moved on, for `dcdn.on`.
     Event {

@@ -1,0 +1,71 @@
+//! A site that wants DCDN no more, and a page that does not.
+
+use anyhow::Result;
+use dcdn_tests::site::{EMPTY_PAGE, IMAGE, PAGE, VIDEO};
+use dcdn_tests::{Media, Server, Site, Visitor};
+
+use crate::SERVER;
+
+/// Resolves once nothing of DCDN is left in the browser.
+const NOTHING_LEFT: &str = "
+    await until('everything to be gone', async () =>
+        (await navigator.serviceWorker.getRegistrations()).length === 0 &&
+        (await caches.keys()).length === 0 &&
+        localStorage.length === 0 && (await indexedDB.databases()).length === 0);";
+
+#[tokio::test]
+async fn a_site_that_is_switched_off_leaves_nothing_behind_after_one_visit() -> Result<()> {
+    let site = Site::new()?;
+    let mut server = Server::start(site.root(), SERVER).await?;
+    let visitor = Visitor::arrive().await?;
+    let media = Media::over_plain_http(&visitor, &server, &site).await?;
+    visitor.install(&server.url(EMPTY_PAGE)).await?;
+    visitor.open(&server.url(PAGE)).await?;
+    media.expect_on(&visitor).await?;
+    visitor.holds(&site, &[IMAGE, VIDEO]).await?;
+    server.restart_with(&[SERVER, &["--disabled"]].concat()).await?;
+
+    visitor.open(&server.url(PAGE)).await?;
+
+    visitor.run::<()>(NOTHING_LEFT, &[]).await?;
+    media.expect_on(&visitor).await?;
+    // The worker that served this page may start again as long as the page is open.
+    visitor.stop_worker().await?;
+    visitor.fetched(IMAGE).await?;
+    visitor.open(&server.url(PAGE)).await?;
+    let ready = visitor.ready().await?;
+    assert_eq!(ready.mode, "http");
+    media.expect_on(&visitor).await?;
+    visitor.run::<()>(NOTHING_LEFT, &[]).await?;
+    visitor.expect_clean_console().await?;
+    visitor.close().await
+}
+
+#[tokio::test]
+async fn a_page_that_unregisters_leaves_nothing_behind_and_goes_on() -> Result<()> {
+    let site = Site::new()?;
+    let server = Server::start(site.root(), SERVER).await?;
+    let visitor = Visitor::arrive().await?;
+    visitor.install(&server.url(EMPTY_PAGE)).await?;
+    visitor.fetched(IMAGE).await?;
+    visitor.holds(&site, &[IMAGE]).await?;
+
+    let ok: bool = visitor.eval("dcdn.unregister().then(({ ok }) => ok)", &[]).await?;
+
+    assert!(ok);
+    visitor.run::<()>(NOTHING_LEFT, &[]).await?;
+    let image = visitor.fetched(IMAGE).await?;
+    assert_eq!(image.sha256, site.sha256(IMAGE)?);
+    visitor.stop_worker().await?;
+    visitor.fetched(IMAGE).await?;
+    visitor.run::<()>(NOTHING_LEFT, &[]).await?;
+    let reason: String = visitor.eval("dcdn.diagnose().then(({ reason }) => reason)", &[]).await?;
+    assert_eq!(reason, "the page has removed DCDN");
+
+    let ready = visitor.install(&server.url(EMPTY_PAGE)).await?;
+    assert_eq!(ready.mode, "p2p", "the next page installs it anew: {ready:?}");
+    visitor.fetched(IMAGE).await?;
+    visitor.holds(&site, &[IMAGE]).await?;
+    visitor.expect_clean_console().await?;
+    visitor.close().await
+}
