@@ -98,7 +98,8 @@ impl Catalogue {
         let referenced: VecSet<ContentId> = self.urls.values().copied().collect();
         let shelf = |(&content, held): (&ContentId, &Held)| Shelf {
             content,
-            bytes: held.bytes() + being_written(content),
+            bytes: held.bytes(),
+            being_written: being_written(content),
             used_ms: held.used_ms,
             referenced: referenced.contains(&content),
             in_use: in_use(content),

@@ -263,7 +263,7 @@ impl Engine {
     }
 
     /// Bytes that the store may hold now.
-    async fn budget(&self) -> u64 {
+    pub async fn budget(&self) -> u64 {
         let (site, default, granted) = {
             let state = self.state();
             let keeper = &state.keeper;

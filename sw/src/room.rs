@@ -15,8 +15,10 @@ use dcdn_protocol::{ChunkIndex, ChunkSet, ContentId, Layout};
 pub struct Shelf {
     /// Which.
     pub content: ContentId,
-    /// What it takes up, including what is just being written.
+    /// Bytes that are there.
     pub bytes: u64,
+    /// Bytes that are being written, and cannot go before they are there.
+    pub being_written: u64,
     /// When it was last used, in milliseconds since the epoch.
     pub used_ms: f64,
     /// Whether a URL refers to it.
@@ -50,13 +52,13 @@ pub struct Plan {
 /// Makes room for a chunk in a store of `budget` bytes; without one, or where there is
 /// no room for it, still brings the store down to its budget as far as that is possible.
 pub fn make_room(shelves: &[Shelf], wanted: Option<Wanted>, budget: u64) -> Plan {
-    let used = shelves.iter().map(|shelf| shelf.bytes).sum::<u64>();
+    let used = shelves.iter().map(|shelf| shelf.bytes + shelf.being_written).sum::<u64>();
     if let Some(wanted) = wanted {
         let share = if wanted.whole <= budget { budget } else { budget / 2 };
         let own = shelves.iter().find(|shelf| shelf.content == wanted.content);
-        let own = own.map_or(0, |shelf| shelf.bytes);
-        let given_up = (own + wanted.bytes).saturating_sub(share);
-        if wanted.bytes <= share && given_up <= own {
+        let (held, coming) = own.map_or((0, 0), |shelf| (shelf.bytes, shelf.being_written));
+        let given_up = (held + coming + wanted.bytes).saturating_sub(share);
+        if given_up <= held {
             let excess = (used - given_up + wanted.bytes).saturating_sub(budget);
             let out = least_useful(shelves, Some(wanted.content), excess);
             if let Some(out) = out {

@@ -142,6 +142,18 @@ impl Site {
     /// # Errors
     /// If there is no such file.
     pub fn chunks(&self, path: &str) -> Result<BTreeMap<String, String>> {
+        Ok(self.chunks_in_order(path)?.into_iter().collect())
+    }
+
+    /// The paths of those, in their order in the file.
+    ///
+    /// # Errors
+    /// If there is no such file.
+    pub fn chunk_paths(&self, path: &str) -> Result<Vec<String>> {
+        Ok(self.chunks_in_order(path)?.into_iter().map(|(path, _)| path).collect())
+    }
+
+    fn chunks_in_order(&self, path: &str) -> Result<Vec<(String, String)>> {
         let bytes = fs::read(self.file(path))?;
         let layout = Layout::new(bytes.len() as u64, DEFAULT_CHUNK_SIZE)?;
         let hashes = bytes.chunks(DEFAULT_CHUNK_SIZE as usize).map(ChunkHash::of).collect();

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use dcdn_tests::site::EMPTY_PAGE;
-use dcdn_tests::{Server, Site, Visitor};
+use dcdn_tests::{Arrival, Proxy, Server, Site, Visitor};
 use serde_json::json;
 
 use crate::SERVER;
@@ -81,6 +81,60 @@ async fn a_browser_without_room_shows_everything_and_keeps_what_it_can() -> Resu
     assert!(held.bytes < 16_000_000 && held.contents < 6, "{held:?}");
     visitor.expect_clean_console().await?;
     visitor.close().await
+}
+
+#[tokio::test]
+async fn a_film_longer_than_the_store_leaves_room_for_others_and_keeps_what_was_seen_last()
+-> Result<()> {
+    const FILM: &str = "/media/film.mp4";
+    let site = Site::new()?;
+    site.random(FILM, 24_000_000)?;
+    site.random("/media/a.jpg", FILE)?;
+    let options = [SERVER, &["--store-bytes", "10000000"]].concat();
+    let server = Server::start(site.root(), &options).await?;
+    // Of what comes faster than it is written, the store keeps what it can.
+    let thin = Proxy::capped(server.address(), 6_000_000).await?;
+    let visitor = Visitor::arrive().await?;
+    visitor.install(&thin.url(EMPTY_PAGE)).await?;
+    visitor.fetched("/media/a.jpg").await?;
+    visitor.holds(&site, &["/media/a.jpg"]).await?;
+
+    let film = visitor.fetched(FILM).await?;
+
+    assert_eq!(film.sha256, site.sha256(FILM)?);
+    let held: Held = visitor.run(SETTLED, &[]).await?;
+    assert!(held.bytes <= FILE as u64 + 5_000_000, "{held:?}");
+    visitor.holds(&site, &["/media/a.jpg"]).await?;
+    let stored = visitor.stored_chunks().await?;
+    let of_film: Vec<bool> =
+        site.chunk_paths(FILM)?.iter().map(|path| stored.contains_key(path)).collect();
+    assert!(!of_film[0] && *of_film.last().unwrap(), "{of_film:?}");
+    let refused: serde_json::Value = visitor.eval("dcdn.prefetch(args[0])", &[json!(FILM)]).await?;
+    assert_eq!(refused[0]["error"], "it is larger than the store");
+    visitor.expect_clean_console().await?;
+    visitor.close().await
+}
+
+#[tokio::test]
+async fn a_site_may_wish_that_its_store_lasts() -> Result<()> {
+    let site = Site::new()?;
+    let wish = "
+        const ask = StorageManager.prototype.persist;
+        StorageManager.prototype.persist = function () {
+            window.hasAsked = true;
+            return ask.call(this);
+        };";
+    for (options, asks) in [(&["--persist-store"][..], true), (&[], false)] {
+        let server = Server::start(site.root(), &[SERVER, options].concat()).await?;
+        let visitor = Arrival::default().before(wish).arrive().await?;
+
+        visitor.install(&server.url(EMPTY_PAGE)).await?;
+
+        assert_eq!(visitor.eval::<bool>("Boolean(window.hasAsked)", &[]).await?, asks);
+        visitor.expect_clean_console().await?;
+        visitor.close().await?;
+    }
+    Ok(())
 }
 
 #[tokio::test]

@@ -30,7 +30,6 @@ mod first_visitor;
 mod flash_crowd;
 mod full_store;
 mod harness;
-
 mod kept;
 mod large_file;
 mod lifetime;

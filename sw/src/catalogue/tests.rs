@@ -81,9 +81,11 @@ fn what_no_url_refers_to_is_known_as_such() {
 
     let shelves = catalogue.shelves(|content| content == id(2), |_| 7);
 
-    let seen: Vec<_> =
-        shelves.iter().map(|it| (it.content, it.referenced, it.in_use, it.bytes)).collect();
-    assert_eq!(seen, [(id(1), false, false, 2055), (id(2), true, true, 7)]);
+    let seen: Vec<_> = shelves
+        .iter()
+        .map(|it| (it.content, it.referenced, it.in_use, it.bytes, it.being_written))
+        .collect();
+    assert_eq!(seen, [(id(1), false, false, 2048, 7), (id(2), true, true, 0, 7)]);
 }
 
 #[test]

@@ -18,10 +18,6 @@ use crate::store::Known;
 /// Bytes that may wait to be written before more is fetched.
 const MAX_BACKLOG: u64 = 8 * 1024 * 1024;
 
-/// How often what was not kept is fetched again: what another reader had in memory may
-/// have been too much at a time for the store.
-const ATTEMPTS: u32 = 3;
-
 impl Engine {
     /// Fetches what the store lacks of `url` (path and query) as the page of `client`
     /// would. Returns the bytes of the resource, all of which are in the store then.
@@ -65,9 +61,12 @@ impl Engine {
             return Err(format!("{} is neither image, audio nor video", manifest.mime));
         }
         let (content, layout) = (manifest.content_id(), manifest.layout);
+        if layout.length() > self.budget().await {
+            return Err("it is larger than the store".to_owned());
+        }
         self.remember(&manifest);
         let mut is_new = true;
-        for _ in 0..ATTEMPTS {
+        loop {
             let held = self.state().catalogue.chunks(content);
             let missing = ChunkSet::full(layout.chunk_count()).without(&held);
             if missing.is_empty() && is_new {
@@ -87,12 +86,16 @@ impl Engine {
                 self.drain(reader, range).await?;
             }
             self.until_kept(id, &manifest).await?;
-            let held = self.state().catalogue.chunks(content);
-            if held.is_full(layout.chunk_count()) {
+            let now_held = self.state().catalogue.chunks(content);
+            if now_held.is_full(layout.chunk_count()) {
                 return Ok(layout.length());
             }
+            // What another reader had in memory may have been too much for the store at a
+            // time. If nothing was kept, nothing will be.
+            if now_held.count() <= held.count() {
+                return Err("there is no room for it in the store".to_owned());
+            }
         }
-        Err("there is no room for it in the store".to_owned())
     }
 
     /// The manifest of a session, once it is known whether there is one.
