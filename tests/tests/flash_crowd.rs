@@ -74,7 +74,7 @@ async fn eight_at_once_finish_sooner_than_over_http_and_cost_the_origin_two_copi
 /// Opens a page that fetches, and waits for what it gets.
 async fn get(visitor: &Visitor, url: &str) -> Result<Got> {
     visitor.open(url).await?;
-    visitor.eval("({ sha256: await sha256(await body), ms: await finished })", &[]).await
+    visitor.eval("({ sha256: await sha256(await body), ms: await window.finished })", &[]).await
 }
 
 fn slowest(all: &[Got]) -> f64 {
