@@ -9,6 +9,11 @@ const WASM = `/dcdn/worker_bg.wasm?v=${BUILD}`;
 // Defines wasm_bindgen. The browser keeps it together with this script.
 importScripts(`/dcdn/worker.js?v=${BUILD}`);
 
+// Between two releases: "are you through?", and "try to take over again".
+const SUCCESSOR = "dcdn:successor";
+const SUCCEED = "dcdn:succeed";
+const SUCCESSION_MS = 20_000;
+
 let worker; // once it is ready
 let starting;
 let offline = false; // the last page that was opened came out of the cache
@@ -48,7 +53,7 @@ self.addEventListener("install", (event) => {
       const runtime = await caches.open(RUNTIME);
       await runtime.add(WASM);
       await (await start()).refresh();
-      await self.skipWaiting();
+      await succeed();
     })(),
   );
 });
@@ -65,6 +70,9 @@ self.addEventListener("activate", (event) => {
 });
 
 self.addEventListener("message", (event) => {
+  const { type } = event.data ?? {};
+  if (type === SUCCEED) return event.waitUntil(succeed());
+  if (type === SUCCESSOR) return event.waitUntil(answerSuccessor(event.ports[0]));
   event.waitUntil(start().then((worker) => worker.message(event), () => {}));
 });
 
@@ -83,6 +91,29 @@ self.addEventListener("fetch", (event) => {
   );
 });
 
+// Takes over from the worker of the last release once that sends nothing any more: Firefox
+// would end what it has begun as if that were all. If it stays busy this one waits, and is
+// told to try again when a page is opened.
+async function succeed() {
+  const { active } = self.registration;
+  if (!active || (await isThrough(active))) await self.skipWaiting();
+}
+
+function isThrough(worker) {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => resolve(true);
+    setTimeout(resolve, SUCCESSION_MS, false);
+    worker.postMessage({ type: SUCCESSOR }, [port2]);
+  });
+}
+
+async function answerSuccessor(port) {
+  // One that does not work has nothing to end.
+  await start().then((worker) => worker.idle(), () => {});
+  port?.postMessage(true);
+}
+
 // A first, coarse sieve for the moments before the module can decide.
 function isMedia({ destination }) {
   return ["image", "video", "audio", ""].includes(destination);
@@ -100,6 +131,7 @@ function openPage(event) {
   if (new URL(request.url).searchParams.get("dcdn") === "off") {
     switchedOff.add(event.resultingClientId);
   }
+  self.registration.waiting?.postMessage({ type: SUCCEED });
   let copy;
   const preloaded = Promise.resolve(event.preloadResponse);
   const response = preloaded.then((response) => response ?? fetch(request)).then((response) => {

@@ -330,6 +330,7 @@ impl Engine {
         let mut state = self.state();
         state.open_readers -= 1;
         if state.open_readers == 0 {
+            state.until_idle.clear();
             for (_, page) in state.pages.greeted() {
                 page.post(&ToShim::Busy { open: false });
             }

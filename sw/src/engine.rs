@@ -9,6 +9,7 @@ use vecmap::VecMap;
 use dcdn_protocol::message::shim::{PageEvent, ToShim};
 use dcdn_protocol::{ChunkIndex, ContentId, SiteConfig};
 use dcdn_swarm::{Command, Download, Input, Link, Network, Settings};
+use futures::channel::oneshot;
 use gloo_timers::callback::Timeout;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::Response;
@@ -49,6 +50,8 @@ pub struct State {
     /// Responses being read and errands being run; while there are any, pages keep the
     /// worker alive.
     pub open_readers: usize,
+    /// Dropped when there are none any more.
+    pub until_idle: Vec<oneshot::Sender<()>>,
     /// Next reader's number.
     pub next_reader: u32,
     next_session: u32,
@@ -73,6 +76,21 @@ impl Engine {
     /// The state. Never held across an await or a call to [`Engine::feed`].
     pub fn state(&self) -> RefMut<'_, State> {
         self.0.borrow_mut()
+    }
+
+    /// Ends when no response is being read.
+    pub async fn idle(&self) {
+        let idle = {
+            let mut state = self.state();
+            if state.open_readers == 0 {
+                return;
+            }
+            let (until_idle, idle) = oneshot::channel();
+            state.until_idle.push(until_idle);
+            idle
+        };
+        // Ends by being cancelled.
+        let _ = idle.await;
     }
 
     /// Starts a session.

@@ -86,6 +86,15 @@ impl Worker {
         future_to_promise(async move { engine.respond(event).await.map(JsValue::from) })
     }
 
+    /// Ends when no response is being read.
+    pub fn idle(&self) -> Promise {
+        let engine = Rc::clone(&self.0);
+        future_to_promise(async move {
+            engine.idle().await;
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+
     /// Takes a `message` event.
     pub fn message(&self, event: &ExtendableMessageEvent) {
         self.0.message(event);
