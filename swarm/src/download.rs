@@ -446,11 +446,11 @@ impl Download {
                     self.commands.push_back(Command::CancelChunk { link, chunk });
                 }
             }
-            State::FromOrigin(_) if from.is_none() => {
+            State::FromOrigin(request) if from.is_none() => {
                 // What the origin can do may make late what was not.
                 self.late_from = self.late_from.min(now);
-                self.origin.delivered(chunk);
-                network.origin.delivered(size.saturating_sub(slot.begun), now);
+                let bytes = size.saturating_sub(slot.begun);
+                self.origin.delivered(request, chunk, bytes, now, &mut network.origin);
             }
             _ => {}
         }

@@ -262,10 +262,11 @@ impl Network {
         self.links.entry(link).or_default().banned = true;
     }
 
-    /// How long the origin will probably take for `bytes`, beside what peers are
-    /// sending on the same line.
+    /// How long the origin will probably take for `bytes`, beside what peers and the
+    /// origin itself are sending on the same line.
     pub(crate) fn origin_takes(&self, bytes: u32) -> Duration {
-        let beside = transfer(self.outstanding + u64::from(bytes), self.line());
+        let on_the_way = self.outstanding + self.origin.outstanding();
+        let beside = transfer(on_the_way + u64::from(bytes), self.line());
         self.origin.first_byte() + self.origin.transfer(bytes.into()).max(beside)
     }
 
@@ -283,7 +284,7 @@ impl Network {
     }
 
     /// What the visitor's line can do, as far as it is known, in bytes per second.
-    fn line(&self) -> u64 {
+    pub(crate) fn line(&self) -> u64 {
         self.meter.peak().max(self.origin.rate())
     }
 
@@ -325,4 +326,22 @@ impl Conduct {
 /// Time for `bytes` at `rate` bytes per second.
 pub(crate) fn transfer(bytes: u64, rate: u64) -> Duration {
     Duration::from_millis(bytes.saturating_mul(1000) / rate.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_origin_takes_longer_for_what_comes_behind_what_it_was_asked_for_already() {
+        let mut network = Network::new();
+        network.origin.answered(Timestamp(0), Timestamp(100));
+        network.origin.delivered(500_000, Timestamp(1100));
+        let alone = network.origin_takes(250_000);
+        assert_eq!(alone, Duration::from_millis(600));
+        network.origin.asked(1_000_000);
+        assert_eq!(network.origin_takes(250_000), alone + Duration::from_millis(2000));
+        network.origin.settled(1_000_000);
+        assert_eq!(network.origin_takes(250_000), alone);
+    }
 }

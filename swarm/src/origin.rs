@@ -41,14 +41,18 @@ pub(crate) struct Origin {
 struct Asked {
     at: Timestamp,
     answered: bool,
+    /// Bytes asked for that no chunk has brought yet.
+    left: u64,
 }
 
 impl Origin {
-    pub fn start(&mut self, now: Timestamp) -> OriginRequest {
+    /// A request for `bytes` goes out.
+    pub fn start(&mut self, bytes: u64, now: Timestamp, pace: &mut OriginPace) -> OriginRequest {
         let request = OriginRequest(self.next);
         self.next += 1;
         self.front = 0;
-        self.in_flight.insert(request, Asked { at: now, answered: false });
+        self.in_flight.insert(request, Asked { at: now, answered: false, left: bytes });
+        pace.asked(bytes);
         request
     }
 
@@ -67,15 +71,31 @@ impl Origin {
     }
 
     pub fn end(&mut self, request: OriginRequest, pace: &mut OriginPace) {
-        if self.in_flight.remove(&request).is_some_and(|asked| asked.answered) {
+        let Some(asked) = self.in_flight.remove(&request) else { return };
+        pace.settled(asked.left);
+        if asked.answered {
             pace.ended();
         }
     }
 
-    /// It has delivered: earlier failures are forgiven.
-    pub fn delivered(&mut self, chunk: ChunkIndex) {
+    /// A request has brought `bytes` that made `chunk` whole: earlier failures are
+    /// forgiven.
+    pub fn delivered(
+        &mut self,
+        request: OriginRequest,
+        chunk: ChunkIndex,
+        bytes: u32,
+        now: Timestamp,
+        pace: &mut OriginPace,
+    ) {
         self.failures = 0;
         self.passed(chunk);
+        if let Some(asked) = self.in_flight.get_mut(&request) {
+            let settled = asked.left.min(bytes.into());
+            asked.left -= settled;
+            pace.settled(settled);
+        }
+        pace.delivered(bytes, now);
     }
 
     /// It has sent `chunk`, wanted or not.
@@ -123,5 +143,29 @@ impl Origin {
     pub fn will_bring(&self, chunk: ChunkIndex) -> Option<OriginRequest> {
         let (request, _) = self.in_flight.iter().next()?;
         (self.whole_only && chunk.0 >= self.front).then_some(*request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_asked_for_is_outstanding_until_it_has_come_or_will_not() {
+        let (mut origin, mut pace) = (Origin::default(), OriginPace::default());
+        let first = origin.start(1000, Timestamp(0), &mut pace);
+        let second = origin.start(500, Timestamp(0), &mut pace);
+        assert_eq!(pace.outstanding(), 1500);
+
+        origin.answered(first, true, Timestamp(10), &mut pace);
+        origin.delivered(first, ChunkIndex(0), 400, Timestamp(20), &mut pace);
+        assert_eq!(pace.outstanding(), 1100);
+        origin.end(first, &mut pace);
+        assert_eq!(pace.outstanding(), 500, "the rest of a request that was cancelled");
+
+        // More than was asked for, as far as that was known.
+        origin.delivered(second, ChunkIndex(1), 600, Timestamp(30), &mut pace);
+        origin.failed(second, Timestamp(40), &mut pace);
+        assert_eq!(pace.outstanding(), 0);
     }
 }

@@ -85,7 +85,7 @@ impl Download {
             let may_grow =
                 last.is_some_and(|last| last.0 < run.end) && run.end < layout.chunk_count();
             if !may_grow || run.end - run.start >= WORTHWHILE || is_urgent {
-                self.ask_origin(run, layout, now);
+                self.ask_origin(run, layout, now, network);
             }
         }
     }
@@ -154,14 +154,21 @@ impl Download {
         runs
     }
 
-    fn ask_origin(&mut self, chunks: Range<u32>, layout: Layout, now: Timestamp) {
-        let request = self.origin.start(now);
+    fn ask_origin(
+        &mut self,
+        chunks: Range<u32>,
+        layout: Layout,
+        now: Timestamp,
+        network: &mut Network,
+    ) {
         let mut range = layout.range_of_run(&chunks);
+        let first = self.slots.get(ChunkIndex(chunks.start));
+        range.start += u64::from(first.and_then(|slot| slot.kept).unwrap_or(0));
+        let request = self.origin.start(range.len(), now, &mut network.origin);
         for chunk in chunks.clone().map(ChunkIndex) {
             let Some(slot) = self.slots.get_mut(chunk) else { continue };
             slot.state = State::FromOrigin(request);
             slot.begun = slot.kept.take().unwrap_or(0);
-            range.start += u64::from(slot.begun);
         }
         self.commands.push_back(Command::FetchOrigin { request, range });
     }
@@ -191,7 +198,8 @@ impl Download {
             self.forget_request(request);
             self.cancel_origin(request, network);
         }
-        let request = self.origin.start(now);
+        // It is read no faster than the readers read, and keeps nothing else waiting.
+        let request = self.origin.start(0, now, &mut network.origin);
         for slot in self.slots.iter_mut().filter(|slot| slot.state == State::Missing) {
             slot.state = State::FromOrigin(request);
             (slot.kept, slot.begun) = (None, 0);

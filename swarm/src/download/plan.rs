@@ -104,7 +104,7 @@ impl Download {
         };
         let first = start / size * size;
         let range = ByteRange::new(first, first.saturating_add(bytes));
-        let request = self.origin.start(now);
+        let request = self.origin.start(range.len(), now, &mut network.origin);
         self.cold = Some((request, range));
         self.commands.push_back(Command::FetchOrigin { request, range });
     }
