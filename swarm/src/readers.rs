@@ -38,6 +38,11 @@ const ASSUMED_PACE: u64 = 1_000_000;
 /// And what it is taken to want at once until then, whatever its film needs.
 const NEAR_BYTES: u64 = 2 * 1024 * 1024;
 
+/// What is asked for ahead of a player that has never been ahead of its playhead, if
+/// its line carries less than [`ASSUMED_PACE`]: whatever else came over that line would
+/// only keep this waiting.
+const NEXT_BYTES: u64 = 1536 * 1024;
+
 /// The readers of one content.
 #[derive(Debug, Default)]
 pub(crate) struct Readers {
@@ -207,6 +212,16 @@ impl Readers {
             .unwrap_or(Timestamp(u64::MAX))
     }
 
+    /// Whether everybody who wants these bytes has more pressing ones to wait for, which
+    /// they would delay on a visitor's line of `line` bytes per second.
+    pub fn can_wait(&self, bytes: ByteRange, line: u64) -> bool {
+        !self.all().any(|it| {
+            let next = it.position.saturating_add(NEXT_BYTES);
+            let wanted = it.window().intersection(bytes);
+            !wanted.is_empty() && (wanted.start < next || !it.is_behind(line))
+        })
+    }
+
     /// Chunks from the nearest reader before it to `chunk`.
     pub fn distance(&self, layout: Layout, chunk: ChunkIndex) -> u32 {
         let from = |reader: &Reader| chunk.0.checked_sub(layout.chunk_at(reader.position).0);
@@ -221,6 +236,12 @@ impl Readers {
 impl Reader {
     fn reads_on(&self) -> bool {
         self.position - self.start >= READS_ON_AFTER
+    }
+
+    /// Whether it is a player that has never been ahead of its playhead, and whose
+    /// visitor's line may be why.
+    fn is_behind(&self, line: u64) -> bool {
+        self.goes_on && line < ASSUMED_PACE && !self.pace.was_ahead()
     }
 
     fn window(&self) -> ByteRange {
@@ -254,5 +275,53 @@ impl Reader {
             None if span <= START_BYTES * 2 => alone + slack / START_SLACK,
             None => alone + slack,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHUNK: u64 = 262_144;
+    const THIN: u64 = 600_000;
+
+    fn chunk(index: u64) -> ByteRange {
+        ByteRange::new(index * CHUNK, (index + 1) * CHUNK)
+    }
+
+    fn reader_of_the_start(goes_on: bool) -> Readers {
+        let mut readers = Readers::default();
+        readers.open(ReaderId(0), ByteRange::new(0, 8 * CHUNK), goes_on, false, Timestamp(0));
+        readers
+    }
+
+    #[test]
+    fn on_a_thin_line_only_what_a_player_plays_next_is_pressing() {
+        let mut readers = reader_of_the_start(true);
+        assert!(!readers.can_wait(chunk(5), THIN));
+        assert!(readers.can_wait(chunk(6), THIN));
+        assert!(!readers.can_wait(chunk(6), ASSUMED_PACE), "the line carries more than it plays");
+
+        readers.advance(ReaderId(0), CHUNK, false, Timestamp(400));
+        assert!(!readers.can_wait(chunk(6), THIN), "it has moved on");
+    }
+
+    #[test]
+    fn a_player_that_has_been_ahead_of_its_playhead_wants_all_that_it_may_have() {
+        let mut readers = reader_of_the_start(true);
+        readers.arrived(chunk(0), Timestamp(100));
+        readers.advance(ReaderId(0), CHUNK, true, Timestamp(100));
+        assert!(readers.can_wait(chunk(20), THIN));
+        readers.advance(ReaderId(0), 2 * CHUNK, true, Timestamp(600));
+        assert!(!readers.can_wait(chunk(20), THIN));
+    }
+
+    #[test]
+    fn what_waits_for_a_player_does_not_wait_for_somebody_else() {
+        let mut readers = reader_of_the_start(true);
+        readers.open(ReaderId(1), chunk(7), false, false, Timestamp(0));
+        assert!(!readers.can_wait(chunk(7), THIN));
+        assert!(readers.can_wait(chunk(6), THIN));
+        assert!(!reader_of_the_start(false).can_wait(chunk(7), THIN), "an image is needed whole");
     }
 }

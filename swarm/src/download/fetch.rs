@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use dcdn_protocol::{ChunkIndex, Layout};
+use dcdn_protocol::{ByteRange, ChunkIndex, Layout};
 use rand_core::Rng;
 
 use super::crew::{Crew, usual_size};
@@ -21,6 +21,9 @@ const IN_ORDER: Duration = Duration::from_millis(8000);
 
 /// A chunk that has nothing to wait for in particular is looked at again after this.
 const LOOK_AGAIN: Duration = Duration::from_millis(1000);
+
+/// One that others are more pressing than is looked at again after this.
+const SOON: Duration = Duration::from_millis(250);
 
 /// What is looked at again within the same so many milliseconds is looked at together.
 const LOOKED_AT_TOGETHER_MS: u64 = 500;
@@ -193,6 +196,9 @@ impl Download {
         let slot = self.slots.at(place);
         let (now, chunk) = (outlook.now, slot.chunk);
         let (size, bytes) = (layout.size_of(chunk), layout.range_of(chunk));
+        if self.can_wait(bytes, network) {
+            return Choice::Wait(Some(now + SOON));
+        }
         let mut ready: Vec<Candidate> = Vec::new();
         let mut busy = false;
         let mut back_at: Option<Timestamp> = None;
@@ -244,6 +250,15 @@ impl Download {
             }
             _ => choice,
         }
+    }
+
+    /// Whether a chunk with these bytes is left for later, because what is needed before
+    /// it takes all that the visitor's line can do.
+    fn can_wait(&self, bytes: ByteRange, network: &Network) -> bool {
+        self.policy.keeps_deadlines()
+            && !self.slack.is_zero()
+            && !self.origin.ailing()
+            && self.readers.can_wait(bytes, network.line())
     }
 
     /// Whether bytes come to a player as fast as the origin would bring them.

@@ -97,6 +97,11 @@ impl Pace {
         (self.last, self.next, self.filling) = (now, Next::Missing, true);
     }
 
+    /// Whether the reader has ever taken its time.
+    pub fn was_ahead(&self) -> bool {
+        self.free_ms > 0
+    }
+
     /// Bytes per second, if known.
     pub fn rate(&self) -> Option<u64> {
         let known = self.free_ms >= KNOWN_AFTER_MS && self.bytes > 0;

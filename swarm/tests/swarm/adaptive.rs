@@ -234,3 +234,25 @@ fn who_only_looks_at_the_first_bytes_is_not_taken_for_a_player() {
 
     assert_eq!(world.from_origin, [0]);
 }
+
+#[test]
+fn on_a_thin_line_peers_are_not_asked_for_what_is_played_later() {
+    let mut world = World::new(PolicyName::Adaptive, 20_000_000, 1);
+    world.players = true;
+    world.coordinated(1);
+    // 175 KB/s from each; the peer holds what is far ahead, and has nothing else to do.
+    (world.origin_ms_per_chunk, world.peer_ms_per_chunk) = (1500, 1500);
+    let far: ChunkSet = (20..40).map(dcdn_protocol::ChunkIndex).collect();
+    world.peer(4000, 1, Character::Honest, far);
+    world.open(1, world.whole());
+    let mut asked = 0;
+    while world.step() {
+        for (_, chunk) in world.asked.iter().skip(asked) {
+            let read = world.position(1).unwrap_or_default() / 262_144;
+            assert!(u64::from(*chunk) < read + 7, "{chunk} is asked for when {read} are read");
+        }
+        asked = world.asked.len();
+    }
+    assert_eq!(world.unfinished_readers(), 0);
+    assert!(asked > 0, "what comes next is asked of the peer");
+}

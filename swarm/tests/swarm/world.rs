@@ -227,6 +227,11 @@ impl World {
         true
     }
 
+    /// Where a reader stands that is open.
+    pub fn position(&self, reader: u32) -> Option<u64> {
+        self.readers.get(&ReaderId(reader)).map(|(position, _)| *position)
+    }
+
     pub fn unfinished_readers(&self) -> usize {
         self.readers.len()
     }
