@@ -262,11 +262,11 @@ impl Network {
         self.links.entry(link).or_default().banned = true;
     }
 
-    /// How long the origin will probably take for `bytes`, beside what peers and the
-    /// origin itself are sending on the same line.
-    pub(crate) fn origin_takes(&self, bytes: u32) -> Duration {
-        let on_the_way = self.outstanding + self.origin.outstanding();
-        let beside = transfer(on_the_way + u64::from(bytes), self.line());
+    /// How long the origin will probably take for `bytes`, behind the `before` bytes that
+    /// it has still to send of the same content, and beside what peers are sending on the
+    /// same line.
+    pub(crate) fn origin_takes(&self, bytes: u32, before: u64) -> Duration {
+        let beside = transfer(self.outstanding + before + u64::from(bytes), self.line());
         self.origin.first_byte() + self.origin.transfer(bytes.into()).max(beside)
     }
 
@@ -337,11 +337,9 @@ mod tests {
         let mut network = Network::new();
         network.origin.answered(Timestamp(0), Timestamp(100));
         network.origin.delivered(500_000, Timestamp(1100));
-        let alone = network.origin_takes(250_000);
+        let alone = network.origin_takes(250_000, 0);
         assert_eq!(alone, Duration::from_millis(600));
-        network.origin.asked(1_000_000);
-        assert_eq!(network.origin_takes(250_000), alone + Duration::from_millis(2000));
-        network.origin.settled(1_000_000);
-        assert_eq!(network.origin_takes(250_000), alone);
+        let behind = network.origin_takes(250_000, 1_000_000);
+        assert_eq!(behind, alone + Duration::from_millis(2000));
     }
 }

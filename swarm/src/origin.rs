@@ -47,12 +47,11 @@ struct Asked {
 
 impl Origin {
     /// A request for `bytes` goes out.
-    pub fn start(&mut self, bytes: u64, now: Timestamp, pace: &mut OriginPace) -> OriginRequest {
+    pub fn start(&mut self, bytes: u64, now: Timestamp) -> OriginRequest {
         let request = OriginRequest(self.next);
         self.next += 1;
         self.front = 0;
         self.in_flight.insert(request, Asked { at: now, answered: false, left: bytes });
-        pace.asked(bytes);
         request
     }
 
@@ -71,9 +70,7 @@ impl Origin {
     }
 
     pub fn end(&mut self, request: OriginRequest, pace: &mut OriginPace) {
-        let Some(asked) = self.in_flight.remove(&request) else { return };
-        pace.settled(asked.left);
-        if asked.answered {
+        if self.in_flight.remove(&request).is_some_and(|asked| asked.answered) {
             pace.ended();
         }
     }
@@ -91,9 +88,7 @@ impl Origin {
         self.failures = 0;
         self.passed(chunk);
         if let Some(asked) = self.in_flight.get_mut(&request) {
-            let settled = asked.left.min(bytes.into());
-            asked.left -= settled;
-            pace.settled(settled);
+            asked.left = asked.left.saturating_sub(bytes.into());
         }
         pace.delivered(bytes, now);
     }
@@ -122,6 +117,11 @@ impl Origin {
     /// When it may be asked again, if it is being spared.
     pub fn pause(&self, now: Timestamp) -> Option<Timestamp> {
         (self.paused_until > now && !self.given_up()).then_some(self.paused_until)
+    }
+
+    /// Bytes that are still to come of what it was asked for.
+    pub fn outstanding(&self) -> u64 {
+        self.in_flight.values().map(|asked| asked.left).sum()
     }
 
     pub fn in_flight(&self) -> usize {
@@ -153,19 +153,19 @@ mod tests {
     #[test]
     fn what_was_asked_for_is_outstanding_until_it_has_come_or_will_not() {
         let (mut origin, mut pace) = (Origin::default(), OriginPace::default());
-        let first = origin.start(1000, Timestamp(0), &mut pace);
-        let second = origin.start(500, Timestamp(0), &mut pace);
-        assert_eq!(pace.outstanding(), 1500);
+        let first = origin.start(1000, Timestamp(0));
+        let second = origin.start(500, Timestamp(0));
+        assert_eq!(origin.outstanding(), 1500);
 
         origin.answered(first, true, Timestamp(10), &mut pace);
         origin.delivered(first, ChunkIndex(0), 400, Timestamp(20), &mut pace);
-        assert_eq!(pace.outstanding(), 1100);
+        assert_eq!(origin.outstanding(), 1100);
         origin.end(first, &mut pace);
-        assert_eq!(pace.outstanding(), 500, "the rest of a request that was cancelled");
+        assert_eq!(origin.outstanding(), 500, "the rest of a request that was cancelled");
 
         // More than was asked for, as far as that was known.
         origin.delivered(second, ChunkIndex(1), 600, Timestamp(30), &mut pace);
         origin.failed(second, Timestamp(40), &mut pace);
-        assert_eq!(pace.outstanding(), 0);
+        assert_eq!(origin.outstanding(), 0);
     }
 }

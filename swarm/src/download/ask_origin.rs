@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use dcdn_protocol::{ByteRange, ChunkIndex, Layout};
 
-use super::plan::origin_by;
 use super::{Download, narrow};
 use crate::network::Network;
 use crate::origin::{MAX_ORIGIN_REQUESTS, MAX_ORIGIN_RUN, MAX_URGENT_REQUESTS};
@@ -85,7 +84,7 @@ impl Download {
             let may_grow =
                 last.is_some_and(|last| last.0 < run.end) && run.end < layout.chunk_count();
             if !may_grow || run.end - run.start >= WORTHWHILE || is_urgent {
-                self.ask_origin(run, layout, now, network);
+                self.ask_origin(run, layout, now);
             }
         }
     }
@@ -101,7 +100,7 @@ impl Download {
             return false;
         }
         let deadline = self.deadline(layout.range_of(chunk), network);
-        origin_by(deadline, layout.size_of(chunk), network) <= by
+        self.origin_by(deadline, layout.size_of(chunk), network) <= by
     }
 
     /// Adds the chunks behind those of `chunks` that will be due soon.
@@ -154,17 +153,11 @@ impl Download {
         runs
     }
 
-    fn ask_origin(
-        &mut self,
-        chunks: Range<u32>,
-        layout: Layout,
-        now: Timestamp,
-        network: &mut Network,
-    ) {
+    fn ask_origin(&mut self, chunks: Range<u32>, layout: Layout, now: Timestamp) {
         let mut range = layout.range_of_run(&chunks);
         let first = self.slots.get(ChunkIndex(chunks.start));
         range.start += u64::from(first.and_then(|slot| slot.kept).unwrap_or(0));
-        let request = self.origin.start(range.len(), now, &mut network.origin);
+        let request = self.origin.start(range.len(), now);
         for chunk in chunks.clone().map(ChunkIndex) {
             let Some(slot) = self.slots.get_mut(chunk) else { continue };
             slot.state = State::FromOrigin(request);
@@ -199,7 +192,7 @@ impl Download {
             self.cancel_origin(request, network);
         }
         // It is read no faster than the readers read, and keeps nothing else waiting.
-        let request = self.origin.start(0, now, &mut network.origin);
+        let request = self.origin.start(0, now);
         for slot in self.slots.iter_mut().filter(|slot| slot.state == State::Missing) {
             slot.state = State::FromOrigin(request);
             (slot.kept, slot.begun) = (None, 0);

@@ -7,7 +7,6 @@ use dcdn_protocol::{ByteRange, ChunkIndex, Layout};
 use rand_core::Rng;
 
 use super::crew::{Crew, usual_size};
-use super::plan::origin_by;
 use super::{Download, Manifest, NEVER, narrow};
 use crate::network::{Network, Standing};
 use crate::policy::{Candidate, Choice, Order, Rank, View};
@@ -237,8 +236,8 @@ impl Download {
             peers_until: outlook.peers_until,
             wanted_since: slot.since,
             deadline,
-            origin_by: origin_by(deadline, missing, network),
-            origin_takes: network.origin_takes(missing),
+            origin_by: self.origin_by(deadline, missing, network),
+            origin_takes: self.origin_takes(missing, network),
             rank,
             origin_helps: self.origin_helps(chunk, layout, outlook.keeps_up),
             wasteful: outlook.wasteful,

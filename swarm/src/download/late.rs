@@ -6,7 +6,6 @@ use std::time::Duration;
 use dcdn_protocol::{ChunkIndex, Layout};
 
 use super::Download;
-use super::plan::origin_by;
 use crate::network::Network;
 use crate::slots::{Slot, State};
 use crate::{Command, Link, Timestamp};
@@ -82,11 +81,11 @@ impl Download {
             let takes = network.remaining(link, ahead, missing, now);
             ahead += missing;
             let deadline = self.deadline(layout.range_of(chunk), network);
-            let rescue_at = origin_by(deadline, missing, network);
+            let rescue_at = self.origin_by(deadline, missing, network);
             let again = if rescue_at > now {
                 rescue_at
             } else if now + takes <= deadline
-                || takes <= network.origin_takes(missing) * 3 / 2
+                || takes <= self.origin_takes(missing, network) * 3 / 2
                 || !self.origin_helps(chunk, layout, keeps_up)
             {
                 now + LOOK_AGAIN
@@ -111,7 +110,7 @@ impl Download {
         let mut late = network.give_up_at(link, now, true);
         if self.policy.keeps_deadlines() {
             let deadline = self.deadline(layout.range_of(chunk), network);
-            late = late.min(origin_by(deadline, layout.size_of(chunk), network));
+            late = late.min(self.origin_by(deadline, layout.size_of(chunk), network));
         }
         self.late_from = self.late_from.min(late);
     }

@@ -104,7 +104,7 @@ impl Download {
         };
         let first = start / size * size;
         let range = ByteRange::new(first, first.saturating_add(bytes));
-        let request = self.origin.start(range.len(), now, &mut network.origin);
+        let request = self.origin.start(range.len(), now);
         self.cold = Some((request, range));
         self.commands.push_back(Command::FetchOrigin { request, range });
     }
@@ -233,10 +233,20 @@ impl Download {
         }
         self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
     }
-}
 
-/// When the origin must be asked for `bytes` to have them here by `deadline`.
-pub(super) fn origin_by(deadline: Timestamp, bytes: u32, network: &Network) -> Timestamp {
-    let lead = (network.origin_takes(bytes) + ORIGIN_MARGIN).as_millis();
-    Timestamp(deadline.0.saturating_sub(u64::try_from(lead).unwrap_or(u64::MAX)))
+    /// When the origin must be asked for `bytes` to have them here by `deadline`.
+    pub(super) fn origin_by(
+        &self,
+        deadline: Timestamp,
+        bytes: u32,
+        network: &Network,
+    ) -> Timestamp {
+        let lead = (self.origin_takes(bytes, network) + ORIGIN_MARGIN).as_millis();
+        Timestamp(deadline.0.saturating_sub(u64::try_from(lead).unwrap_or(u64::MAX)))
+    }
+
+    /// How long the origin will probably take for `bytes` if it is asked now.
+    pub(super) fn origin_takes(&self, bytes: u32, network: &Network) -> Duration {
+        network.origin_takes(bytes, self.origin.outstanding())
+    }
 }

@@ -18,8 +18,6 @@ const UNKNOWN_RATE: u64 = 1_000_000;
 pub(crate) struct OriginPace {
     first_byte: Option<Duration>,
     rate: Rate,
-    /// Bytes asked for and not delivered.
-    outstanding: u64,
     streaming: u32,
     last: Timestamp,
     /// What peers have sent since then.
@@ -27,21 +25,6 @@ pub(crate) struct OriginPace {
 }
 
 impl OriginPace {
-    /// `bytes` have been asked for.
-    pub fn asked(&mut self, bytes: u64) {
-        self.outstanding += bytes;
-    }
-
-    /// So many of them have come, or will not.
-    pub fn settled(&mut self, bytes: u64) {
-        self.outstanding -= bytes;
-    }
-
-    /// Bytes asked for and not delivered.
-    pub fn outstanding(&self) -> u64 {
-        self.outstanding
-    }
-
     /// A request made at `asked` has been answered.
     pub fn answered(&mut self, asked: Timestamp, now: Timestamp) {
         let sample = now - asked;
