@@ -1,5 +1,5 @@
 //! Makes the media of the demo site: ten pictures of places that do not exist,
-//! and a film.
+//! and a film, which is there in several forms.
 //!
 //! ```text
 //! cargo run --release --manifest-path static/demo-media/Cargo.toml -- static/demo/media
@@ -16,6 +16,7 @@ mod camera;
 mod dunes;
 mod film;
 mod flight;
+mod forms;
 mod grid;
 mod heavens;
 mod landscape;
@@ -52,6 +53,9 @@ struct Options {
 /// The film's file, without the extension.
 const FILM: &str = "one-hour-up";
 
+/// What the film's other forms are called together. They are cut from its file.
+const FORMS: &str = "other-forms";
+
 /// The country's seed. The cameras in [`works`] stand where they do because of it.
 const SEED: u32 = 1;
 
@@ -63,19 +67,25 @@ fn main() -> Result<()> {
     let works = works::all();
     for name in &options.only {
         ensure!(
-            name == FILM || works.iter().any(|work| work.name == name),
-            "there is no {name}; there are {FILM}, {}",
+            [FILM, FORMS].contains(&name.as_str()) || works.iter().any(|work| work.name == name),
+            "there is no {name}; there are {FILM}, {FORMS}, {}",
             works.iter().map(|work| work.name).collect::<Vec<_>>().join(", ")
         );
     }
 
-    println!("the country rises and wears down");
-    let terrain = Terrain::new(SEED);
-    for work in works.iter().filter(|work| wanted(work.name)) {
-        make_picture(work, &terrain, &options)?;
+    let works: Vec<_> = works.iter().filter(|work| wanted(work.name)).collect();
+    if !works.is_empty() || wanted(FILM) {
+        println!("the country rises and wears down");
+        let terrain = Terrain::new(SEED);
+        for work in works {
+            make_picture(work, &terrain, &options)?;
+        }
+        if wanted(FILM) {
+            make_film(&terrain, &options)?;
+        }
     }
-    if wanted(FILM) {
-        make_film(&terrain, &options)?;
+    if wanted(FORMS) && !options.draft {
+        forms::write(&film(&options.out))?;
     }
     Ok(())
 }
@@ -117,9 +127,13 @@ fn make_film(terrain: &Terrain, options: &Options) -> Result<()> {
     still(flight::POSTER, &format!("{FILM}-poster"), flight::SIZE, 64_000)?;
     let sound = temporary(&options.out);
     music::write(&sound, flight::SECONDS)?;
-    let film = flight.write(&options.out.join(FILM).with_extension("mp4"), &sound);
+    let film = flight.write(&film(&options.out), &sound);
     fs::remove_file(&sound).with_context(|| format!("removing {}", sound.display()))?;
     film
+}
+
+fn film(out: &Path) -> PathBuf {
+    out.join(FILM).with_extension("mp4")
 }
 
 fn temporary(out: &Path) -> PathBuf {
