@@ -41,6 +41,7 @@ mod no_coordination;
 mod no_ranges;
 mod offline;
 mod plain_http;
+mod players;
 mod policies;
 mod prefetched;
 mod second_visitor;

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: every check and test there is, in the order in which failures are
 //! cheapest to find.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -97,6 +98,7 @@ impl Step {
                 let browser = tools::ensure_browser(workspace)?;
                 let driver = tools::ensure_driver(workspace)?;
                 let firefox = tools::ensure_firefox(workspace)?;
+                fetch_players(workspace)?;
                 // Each test has several browsers.
                 let tests = cmd!(sh, "cargo test --package dcdn-tests -- --test-threads=2");
                 let tests = tests.env("CHROMIUM", browser.program).env("CHROMEDRIVER", driver);
@@ -156,6 +158,22 @@ fn wasm_test(workspace: &Workspace) -> Result<()> {
         perform(&tests)?;
     }
     Ok(())
+}
+
+/// Fetches the players that the end-to-end tests play media with: exactly the versions in
+/// their `package-lock.json`. Once: what is there needs no network.
+fn fetch_players(workspace: &Workspace) -> Result<()> {
+    let folder = workspace.root.join("tests/players");
+    let changed = |file: &str| fs::metadata(folder.join(file)).and_then(|it| it.modified());
+    let wanted = changed("package-lock.json")?;
+    // Where npm notes what it has installed.
+    if changed("node_modules/.package-lock.json").is_ok_and(|installed| installed >= wanted) {
+        return Ok(());
+    }
+    let npm = tools::ensure_npm(workspace)?;
+    let sh = &workspace.shell;
+    let _there = sh.push_dir(folder);
+    perform(&cmd!(sh, "{npm} ci --no-audit --no-fund --ignore-scripts"))
 }
 
 /// Runs a command, whose output is seen; its error names it.

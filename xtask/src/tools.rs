@@ -82,6 +82,11 @@ pub fn ensure_firefox(workspace: &Workspace) -> Result<PathBuf> {
     ensure_program(workspace, &FIREFOX)
 }
 
+/// Finds npm; installs it where that is safe.
+pub fn ensure_npm(workspace: &Workspace) -> Result<PathBuf> {
+    ensure_program(workspace, &NPM)
+}
+
 /// A program that is not Rust's.
 struct Program {
     /// Names it outright.
@@ -102,22 +107,24 @@ const CHROMIUM: Program = Program {
         "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     ],
     debian: "chromium",
-    homebrew: "google-chrome",
+    homebrew: "--cask google-chrome",
 };
 
 const CHROMEDRIVER: Program = Program {
     variable: "CHROMEDRIVER",
     names: &["chromedriver"],
     debian: "chromium-driver",
-    homebrew: "chromedriver",
+    homebrew: "--cask chromedriver",
 };
 
 const FIREFOX: Program = Program {
     variable: "FIREFOX",
     names: &["firefox-esr", "firefox", "/Applications/Firefox.app/Contents/MacOS/firefox"],
     debian: "firefox-esr",
-    homebrew: "firefox",
+    homebrew: "--cask firefox",
 };
+
+const NPM: Program = Program { variable: "NPM", names: &["npm"], debian: "npm", homebrew: "node" };
 
 fn ensure_program(workspace: &Workspace, program: &Program) -> Result<PathBuf> {
     if let Some(found) = find(program) {
@@ -128,7 +135,7 @@ fn ensure_program(workspace: &Workspace, program: &Program) -> Result<PathBuf> {
     if !(is_root(workspace) && Path::new("/usr/bin/apt-get").is_file()) {
         bail!(
             "{} is missing. Install it (Debian and Ubuntu: sudo apt-get install {debian}; \
-             macOS: brew install --cask {homebrew}), or set {variable} to its path",
+             macOS: brew install {homebrew}), or set {variable} to its path",
             names[0]
         );
     }
