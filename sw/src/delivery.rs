@@ -40,6 +40,8 @@ struct Call {
     media: bool,
     /// The page wants to know of changes (`cache: "no-cache"`).
     must_check: bool,
+    /// One of many that a script plays.
+    segment: bool,
 }
 
 impl Engine {
@@ -122,7 +124,7 @@ impl Engine {
             let state = self.state();
             (state.site.config_for(&call.page), state.catalogue.urls.contains_key(&call.url))
         };
-        let id = self.start_session(&call.url, config);
+        let id = self.start_session(&call.url, config, call.segment);
         if known {
             let engine = Rc::clone(self);
             let check = call.must_check;
@@ -376,8 +378,10 @@ impl Call {
         let request = event.request();
         let header = |name: &str| request.headers().get(name).ok().flatten();
         let destination = text(&request, "destination");
+        let url = own_path(&request)?;
         Some(Self {
-            url: own_path(&request)?,
+            segment: route::is_segment(&destination, &url),
+            url,
             client: event.client_id().unwrap_or_default(),
             page: route::path_of(&request.referrer()).to_owned(),
             spec: RangeSpec::parse(header("Range").as_deref()),

@@ -27,6 +27,10 @@ use crate::site::Site;
 /// with the same version and the same peers.
 const LINGER_MS: u32 = 15_000;
 
+/// A segment has the slack divided by this: with the usual slack, the time in which a peer
+/// of whom nothing is known yet is taken to send a chunk.
+const SEGMENT_SLACK: u32 = 2;
+
 /// The worker's state and the loop around it.
 pub struct Engine(RefCell<State>);
 
@@ -93,16 +97,20 @@ impl Engine {
         let _ = idle.await;
     }
 
-    /// Starts a session.
-    pub fn start_session(&self, url: &str, config: SiteConfig) -> SessionId {
+    /// Starts a session. `segment`: for one of the pieces of a film that a player asks for
+    /// one after another. If it were as late with each of them as the slack allows, it would
+    /// run dry.
+    pub fn start_session(&self, url: &str, config: SiteConfig, segment: bool) -> SessionId {
         let mut state = self.state();
         let id = SessionId(state.next_session);
         state.next_session += 1;
+        let slack = Duration::from_millis(config.slack_ms.into());
         let settings = Settings {
             policy: config.policy,
-            slack: Duration::from_millis(config.slack_ms.into()),
+            slack: if segment { slack / SEGMENT_SLACK } else { slack },
             slack_percent: config.slack_percent,
             mixed_http_percent: config.mixed_http_percent,
+            among_peers: segment && state.pages.links().next().is_some(),
             seed: seed(),
         };
         let session = Session::new(url, config, Download::new(&settings));

@@ -3,10 +3,14 @@
 use crate::range::RangeSpec;
 
 /// Endings of paths that page scripts fetch as media.
-const MEDIA_ENDINGS: [&str; 22] = [
-    "jpg", "jpeg", "png", "webp", "avif", "gif", "mp4", "m4v", "m4s", "m4a", "webm", "mkv", "mov",
-    "ts", "mp3", "aac", "ogg", "oga", "ogv", "opus", "flac", "wav",
+const MEDIA_ENDINGS: [&str; 24] = [
+    "jpg", "jpeg", "png", "webp", "avif", "gif", "mp4", "m4v", "m4s", "m4a", "cmfv", "cmfa",
+    "webm", "mkv", "mov", "ts", "mp3", "aac", "ogg", "oga", "ogv", "opus", "flac", "wav",
 ];
+
+/// Those of them that streams are cut into, or that scripts read streams from.
+const STREAM_ENDINGS: [&str; 11] =
+    ["m4s", "cmfv", "cmfa", "mp4", "m4v", "m4a", "ts", "webm", "aac", "mp3", "opus"];
 
 /// What of a request decides.
 #[derive(Clone, Debug)]
@@ -46,7 +50,7 @@ pub fn is_ours(asked: &Asked<'_>) -> bool {
     }
     match asked.destination {
         "image" | "video" | "audio" => true,
-        "" => has_media_ending(url),
+        "" => ends_with(url, &MEDIA_ENDINGS),
         _ => false,
     }
 }
@@ -60,13 +64,19 @@ pub fn is_of_site(url: &str) -> bool {
 /// type or its path.
 pub fn is_media(mime: &str, url: &str) -> bool {
     ["image/", "audio/", "video/"].iter().any(|kind| mime.starts_with(kind))
-        || has_media_ending(url)
+        || ends_with(url, &MEDIA_ENDINGS)
 }
 
-fn has_media_ending(url: &str) -> bool {
+/// Whether a request is for a piece of what a script plays: hls.js, Shaka Player and the
+/// like. They ask for the next one while there is something to play.
+pub fn is_segment(destination: &str, url: &str) -> bool {
+    destination.is_empty() && ends_with(url, &STREAM_ENDINGS)
+}
+
+fn ends_with(url: &str, endings: &[&str]) -> bool {
     let path = url.split(['?', '#']).next().unwrap_or_default();
     let Some((_, ending)) = path.rsplit_once('.') else { return false };
-    MEDIA_ENDINGS.iter().any(|media| media.eq_ignore_ascii_case(ending))
+    endings.iter().any(|it| it.eq_ignore_ascii_case(ending))
 }
 
 /// Whether a page's URL turns DCDN off for that page: `?dcdn=off`.
@@ -121,6 +131,14 @@ mod tests {
         assert!(is_media("application/octet-stream", "/a.m4s?x"));
         assert!(!is_media("text/html", "/"));
         assert!(!is_of_site("/dcdn/worker_bg.wasm") && is_of_site("/a.jpg"));
+    }
+
+    #[test]
+    fn what_a_script_plays_is_a_segment() {
+        assert!(is_segment("", "/v/1.m4s?x=1"));
+        assert!(is_segment("", "/v/1.TS"));
+        assert!(!is_segment("video", "/v/1.mp4"));
+        assert!(!is_segment("", "/a.jpg"));
     }
 
     #[test]

@@ -37,6 +37,7 @@ impl Reading {
             slack: Duration::from_secs(3),
             slack_percent: 0,
             mixed_http_percent: None,
+            among_peers: false,
             seed: 1,
         };
         let mut reading = Self {

@@ -39,6 +39,9 @@ pub struct Settings {
     /// With `mixed`, the percentage of chunks that come over HTTP; `None` makes HTTP
     /// one of the peers, with an equal share.
     pub mixed_http_percent: Option<u8>,
+    /// Whether the visitor has peers already, and something to look at while it looks for
+    /// more: so it is with a film's next segment. Then `adaptive` asks them first.
+    pub among_peers: bool,
     /// Seed of every random choice.
     pub seed: u64,
 }

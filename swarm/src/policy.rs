@@ -119,7 +119,9 @@ pub fn of(settings: &Settings) -> Box<dyn Policy> {
         PolicyName::HeadStart => Box::new(head_start::HeadStart),
         PolicyName::Mixed => Box::new(mixed::Mixed { http_percent: settings.mixed_http_percent }),
         PolicyName::Adaptive => {
-            Box::new(adaptive::Adaptive { never_later: settings.slack().is_zero() })
+            let never_later = settings.slack().is_zero();
+            let asks_peers_first = settings.among_peers && !never_later;
+            Box::new(adaptive::Adaptive { never_later, asks_peers_first })
         }
     }
 }

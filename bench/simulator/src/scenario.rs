@@ -139,6 +139,7 @@ impl Options {
             slack: Duration::from_millis(self.slack_ms.into()),
             slack_percent: self.slack_percent,
             mixed_http_percent: None,
+            among_peers: false,
             seed: 0,
         }
     }

@@ -44,6 +44,7 @@ impl Engine {
             if_range: None,
             media: false,
             must_check: false,
+            segment: false,
         };
         let (id, cold) = self.open(&call).await;
         if cold {

@@ -70,7 +70,7 @@ impl Scene {
         engine.peer_up(PAGE, PEER, ME, Vec::new());
         let link = engine.state().pages.link(PAGE, PEER).unwrap();
 
-        let session = engine.start_session(&url, SiteConfig::default());
+        let session = engine.start_session(&url, SiteConfig::default(), false);
         engine.find_manifest(session, false).await;
         Self { engine, session, link, content, manifest, told, origin, _hear: hear }
     }

@@ -92,8 +92,7 @@ impl Download {
             self.wake_at(pause);
             return;
         }
-        let patience = self.head.is_empty().then(|| self.peers_until(now));
-        if let Some(until) = patience.flatten() {
+        if let Some(until) = self.manifest_until(now) {
             self.wake_at(until);
             return;
         }
@@ -107,6 +106,20 @@ impl Download {
         let request = self.origin.start(range.len(), now);
         self.cold = Some((request, range));
         self.commands.push_back(Command::FetchOrigin { request, range });
+    }
+
+    /// Until when the manifest is waited for while nothing else is known, if that is still
+    /// ahead.
+    fn manifest_until(&self, now: Timestamp) -> Option<Timestamp> {
+        if !self.head.is_empty() {
+            return None;
+        }
+        let until = self.peers_until(now)?;
+        let until = match self.policy.keeps_deadlines() {
+            true => until.min(self.opened_at? + self.slack.fixed),
+            false => until,
+        };
+        (until > now).then_some(until)
     }
 
     /// The content's layout is known now: these are the chunks that the request made

@@ -7,7 +7,8 @@
 //! nothing comes later than over plain HTTP.
 //!
 //! ```text
-//!  first bytes ──────────────────────────────► origin, at once
+//!  first bytes ──────────────────────────────► origin, at once; not of a film's next
+//!                                              segment
 //!  a peer holds it and makes the deadline ───► the peer that is first to have it here
 //!  a peer holds it and has no time ──────────► wait, at most until the origin must be asked
 //!  nobody holds it ──────────────────────────► origin now if it is our turn to fetch it
@@ -33,14 +34,16 @@ pub struct Adaptive {
     /// The slack is 0: the origin's bytes flow from the start as without us, until
     /// peers are seen to be ahead of them.
     pub never_later: bool,
+    /// There is no head: nothing comes from the origin before it is known who holds what.
+    pub asks_peers_first: bool,
 }
 
 impl Policy for Adaptive {
     fn head_bytes(&self, _: Option<u64>) -> u64 {
-        match self.never_later {
-            true => u64::from(MAX_ORIGIN_RUN) * u64::from(DEFAULT_CHUNK_SIZE),
-            false => HEAD_BYTES,
+        if self.never_later {
+            return u64::from(MAX_ORIGIN_RUN) * u64::from(DEFAULT_CHUNK_SIZE);
         }
+        if self.asks_peers_first { 0 } else { HEAD_BYTES }
     }
 
     fn order(&self) -> Order {

@@ -30,6 +30,65 @@ fn inside_the_slack_all_but_the_head_comes_from_peers() {
     assert_eq!(world.from_peers.len(), 12);
 }
 
+fn world_among_peers(slack_ms: u64) -> World {
+    World::with(PolicyName::Adaptive, IMAGE, 1, |settings| {
+        settings.slack = std::time::Duration::from_millis(slack_ms);
+        settings.among_peers = true;
+    })
+}
+
+#[test]
+fn of_a_next_segment_even_the_head_comes_from_peers() {
+    let mut world = world_among_peers(1500);
+    world.coordinated(1);
+    world.expected_peer(10, 1, all(), all());
+    world.open(1, world.whole());
+    world.run();
+
+    assert_eq!(world.unfinished_readers(), 0);
+    assert!(world.from_origin.is_empty(), "{:?}", world.from_origin);
+    assert_eq!(world.from_peers.len(), 13);
+}
+
+#[test]
+fn a_next_segment_that_no_peer_holds_costs_no_more_than_the_slack() {
+    for peers in [0, 1, 3] {
+        let mut world = world_among_peers(1500);
+        world.coordinated(peers);
+        world.peer(10, 1, Character::Honest, ChunkSet::new());
+        world.open(1, world.whole());
+        let alone = world.now.0 + world.origin_ms_per_chunk * 15;
+        world.run();
+
+        assert_eq!(world.unfinished_readers(), 0);
+        assert_eq!(world.from_origin.len(), 13);
+        assert!(world.finished.0 <= alone + 1500, "{peers} peers: {:?}", world.finished);
+    }
+}
+
+#[test]
+fn a_next_segment_waits_for_its_manifest_no_longer_than_the_slack() {
+    let mut world = world_among_peers(1500);
+    world.open(1, world.whole());
+    let alone = world.now.0 + world.origin_ms_per_chunk * 15;
+    world.run();
+
+    assert_eq!(world.unfinished_readers(), 0);
+    assert!(world.finished.0 <= alone + 1500, "{:?}", world.finished);
+}
+
+#[test]
+fn without_slack_a_next_segment_is_asked_of_the_origin_at_once() {
+    let mut world = world_among_peers(0);
+    world.coordinated(1);
+    world.peer(10, 1, Character::Honest, all());
+    world.open(1, world.whole());
+    let alone = world.now.0 + world.origin_ms_per_chunk * 14;
+    world.run();
+
+    assert!(world.finished.0 <= alone + world.origin_ms_per_chunk + 5, "{:?}", world.finished);
+}
+
 #[test]
 fn without_slack_an_origin_that_is_fast_serves_alone() {
     let mut world = world(0);

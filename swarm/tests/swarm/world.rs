@@ -95,6 +95,7 @@ impl World {
             slack: Duration::from_millis(3000),
             slack_percent: 0,
             mixed_http_percent: None,
+            among_peers: false,
             seed,
         };
         change(&mut settings);
