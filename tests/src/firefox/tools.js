@@ -25,6 +25,10 @@
       observe(message) {
         if (!(message instanceof Ci.nsIScriptError) || !isOurs(message.sourceName)) return;
         const { category, flags, innerWindowID, errorMessage, sourceName } = message;
+        // Said of any worker whose answer is not read to its end, as when a video seeks. A
+        // request that has failed is named between the quotation marks.
+        const unnamed = errorMessage.includes('\u2018\u2019');
+        if (category === 'Service Worker Interception' && unnamed) return;
         // Workers have no window; their messages carry the largest number instead.
         const origin = innerWindowID && innerWindowID < 2 ** 63 ? 'Page' : 'Worker';
         const kind = category === 'content javascript' ? 'Uncaught' : 'Browser';

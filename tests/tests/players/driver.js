@@ -21,9 +21,14 @@ function playedFrom(place) {
   });
 }
 
-/** Starts, and seeks so many times, forwards and back in turn; plays a moment at each place. */
+/**
+ * Presses play once the page has met somebody, and seeks so many times, forwards and back in
+ * turn; plays a moment at each place.
+ */
 async function seekAround(seed, times) {
   const random = dice(seed);
+  await until('a peer', async () => (await dcdn.stats()).peers > 0);
+  start();
   await until('the player to be there', () => media.readyState >= HTMLMediaElement.HAVE_METADATA);
   await media.play();
   await playedFrom(0);
