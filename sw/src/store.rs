@@ -1,7 +1,7 @@
 //! The store: the Cache API, one entry per chunk (names in
 //! [`dcdn_protocol::store`]), the manifest of each resource, and two JSON
 //! documents of the worker's own: the catalogue and the remembered site state.
-//! What is written and what goes is decided in [`crate::keep`].
+//! What is written and what goes is decided in `keep`.
 //!
 //! The worker is the only writer.
 
