@@ -1,5 +1,5 @@
 //! What browsers write to their consoles: the pages' and the workers'. Each engine has its
-//! own way of telling: [`crate::chromium`], [`crate::firefox`].
+//! own way of telling: `chromium.rs`, `firefox.rs`.
 
 use std::fmt;
 
