@@ -380,7 +380,7 @@ impl Call {
         let destination = text(&request, "destination");
         let url = own_path(&request)?;
         Some(Self {
-            segment: route::is_segment(&destination, &url),
+            segment: route::is_segment(&destination, &url, header("Range").is_some()),
             url,
             client: event.client_id().unwrap_or_default(),
             page: route::path_of(&request.referrer()).to_owned(),

@@ -8,9 +8,11 @@ const MEDIA_ENDINGS: [&str; 24] = [
     "webm", "mkv", "mov", "ts", "mp3", "aac", "ogg", "oga", "ogv", "opus", "flac", "wav",
 ];
 
-/// Those of them that streams are cut into, or that scripts read streams from.
-const STREAM_ENDINGS: [&str; 11] =
-    ["m4s", "cmfv", "cmfa", "mp4", "m4v", "m4a", "ts", "webm", "aac", "mp3", "opus"];
+/// Those of them that only streams are cut into.
+const SEGMENT_ENDINGS: [&str; 4] = ["m4s", "cmfv", "cmfa", "ts"];
+
+/// Those that scripts read streams from part by part, too.
+const STREAM_ENDINGS: [&str; 7] = ["mp4", "m4v", "m4a", "webm", "aac", "mp3", "opus"];
 
 /// What of a request decides.
 #[derive(Clone, Debug)]
@@ -69,8 +71,9 @@ pub fn is_media(mime: &str, url: &str) -> bool {
 
 /// Whether a request is for a piece of what a script plays: hls.js, Shaka Player and the
 /// like. They ask for the next one while there is something to play.
-pub fn is_segment(destination: &str, url: &str) -> bool {
-    destination.is_empty() && ends_with(url, &STREAM_ENDINGS)
+pub fn is_segment(destination: &str, url: &str, is_range: bool) -> bool {
+    let of_parts = is_range && ends_with(url, &STREAM_ENDINGS);
+    destination.is_empty() && (of_parts || ends_with(url, &SEGMENT_ENDINGS))
 }
 
 fn ends_with(url: &str, endings: &[&str]) -> bool {
@@ -135,10 +138,12 @@ mod tests {
 
     #[test]
     fn what_a_script_plays_is_a_segment() {
-        assert!(is_segment("", "/v/1.m4s?x=1"));
-        assert!(is_segment("", "/v/1.TS"));
-        assert!(!is_segment("video", "/v/1.mp4"));
-        assert!(!is_segment("", "/a.jpg"));
+        assert!(is_segment("", "/v/1.m4s?x=1", false));
+        assert!(is_segment("", "/v/1.TS", false));
+        assert!(is_segment("", "/v/film.mp4", true));
+        assert!(!is_segment("", "/v/film.mp4", false), "a file that is fetched whole");
+        assert!(!is_segment("video", "/v/film.mp4", true));
+        assert!(!is_segment("", "/a.jpg", true));
     }
 
     #[test]
