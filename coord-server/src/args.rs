@@ -1,12 +1,13 @@
 //! The flags, and the configuration that they make.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use axum::http::HeaderValue;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, value_parser};
-use coord_server::Config;
+use coord_server::origin::url::OriginUrl;
 use coord_server::signalling::AllowedOrigins;
+use coord_server::{Config, OriginSettings};
 use dcdn_protocol::config::{MAX_MIXED_HTTP_PERCENT, MAX_SLACK_PERCENT};
 use dcdn_protocol::{PolicyName, SiteConfig};
 
@@ -18,8 +19,22 @@ use dcdn_protocol::{PolicyName, SiteConfig};
 #[command(version)]
 pub struct Args {
     /// Directory of the site
-    #[arg(long, value_name = "DIR")]
-    root: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "origin")]
+    root: Option<PathBuf>,
+
+    /// The site's own server, http://HOST:PORT or https://HOST: shown as the site, and asked
+    /// without cookies for what manifests are made of
+    #[arg(long, value_name = "URL", conflicts_with = "root")]
+    origin: Option<OriginUrl>,
+
+    /// Host that the origin is asked for [default: the one in its URL]
+    #[arg(long, value_name = "HOST", requires = "origin")]
+    origin_host: Option<HeaderValue>,
+
+    /// The name in the origin's URL may stand for a private address. Not needed for an
+    /// address there, nor for localhost
+    #[arg(long, requires = "origin")]
+    allow_private_origin: bool,
 
     /// Address to listen on; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
@@ -50,10 +65,10 @@ pub struct Args {
     #[arg(long, value_name = "BYTES", default_value_t = SiteConfig::default().min_bytes)]
     min_bytes: u64,
 
-    /// `Cache-Control` of the site's files, "public, max-age=3600" for one: for so long
+    /// `Cache-Control` of the files below --root, "public, max-age=3600" for one: for so long
     /// visitors who hold a file do not ask whether it has changed [default: none, and
     /// they ask each time]
-    #[arg(long, value_name = "VALUE")]
+    #[arg(long, value_name = "VALUE", conflicts_with = "origin")]
     cache_control: Option<HeaderValue>,
 
     /// STUN server for pages; may be repeated; `none` for none
@@ -92,7 +107,14 @@ pub struct Args {
 impl Args {
     /// The configuration that the flags ask for.
     pub fn config(&self) -> anyhow::Result<Config> {
-        let mut config = Config::new(&self.root)?;
+        let mut config = match (&self.root, &self.origin) {
+            (_, Some(url)) => Config::before(OriginSettings {
+                host: self.origin_host.clone(),
+                allow_private: self.allow_private_origin,
+                ..OriginSettings::new(url.clone())
+            }),
+            (root, None) => Config::new(root.as_deref().unwrap_or(Path::new(".")))?,
+        };
         config.site = SiteConfig {
             enabled: !self.disabled,
             policy: self.policy,

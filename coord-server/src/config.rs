@@ -8,16 +8,17 @@ use axum::http::HeaderValue;
 use dcdn_protocol::SiteConfig;
 
 use crate::assets::Assets;
+use crate::origin::OriginSettings;
 use crate::signalling::{self, AllowedOrigins};
 
 /// Everything that [`run`](crate::run) needs to know.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Directory of the site.
-    pub root: PathBuf,
+    /// Where the site is.
+    pub source: Source,
     /// Served as `/dcdn/config.json`; its `min_bytes` also bounds manifests.
     pub site: SiteConfig,
-    /// `Cache-Control` of the site's files, and so of what manifests say of them.
+    /// `Cache-Control` of a directory's files, and so of what manifests say of them.
     pub cache_control: Option<HeaderValue>,
     /// The browser's part, served as `/sw.js` and `/dcdn/*`.
     pub assets: Assets,
@@ -30,6 +31,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// Shows the site's own server as the site, with defaults: pages are taken to be
+    /// another for each visitor.
+    pub fn before(origin: OriginSettings) -> Self {
+        Self::of(Source::Origin(origin), SiteConfig::default())
+    }
+
     /// Serves `root` with defaults: pages are taken to be the same for everybody
     /// (a directory has no others), assets are those in the binary.
     ///
@@ -37,16 +44,30 @@ impl Config {
     /// If `root` is not a directory that can be read.
     pub fn new(root: &Path) -> Result<Self, SetupError> {
         let root = check_directory(root)?;
-        Ok(Self {
-            root,
-            site: SiteConfig { offline_pages: true, ..SiteConfig::default() },
+        let site = SiteConfig { offline_pages: true, ..SiteConfig::default() };
+        Ok(Self::of(Source::Root(root), site))
+    }
+
+    fn of(source: Source, site: SiteConfig) -> Self {
+        Self {
+            source,
+            site,
             cache_control: None,
             assets: Assets::embedded(),
             origins: AllowedOrigins::default(),
             signalling: signalling::Limits::default(),
             grace: Duration::from_secs(5),
-        })
+        }
     }
+}
+
+/// Where the site is.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// In this directory.
+    Root(PathBuf),
+    /// On a server of its own.
+    Origin(OriginSettings),
 }
 
 /// The absolute path of a readable directory. Symlinks in it are kept, so that a
@@ -68,4 +89,7 @@ pub enum SetupError {
         /// Why.
         source: io::Error,
     },
+    /// The site's own server cannot be asked.
+    #[error("cannot use the origin")]
+    Origin(#[source] io::Error),
 }

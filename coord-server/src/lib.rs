@@ -8,11 +8,11 @@
 //! | `/dcdn/config.json` | the [`SiteConfig`](dcdn_protocol::SiteConfig) |
 //! | `/sw.js`, `/dcdn/NAME` | [`assets`]: the browser's part, embedded in the binary |
 //! | `/healthz`, `/metrics` | [`metrics`] |
-//! | everything else | [`site`]: the files of a directory |
+//! | everything else | [`site`]: the files of a directory; or [`origin`]: the site's own server |
 //!
-//! What the site serves and what a manifest describes come from one place:
+//! What a directory serves and what a manifest describes come from one place:
 //! [`site::path`] reads the URL, [`site::root`] opens the file and makes its
-//! validators. [`run`] serves until it is told to stop; [`app`] is the same
+//! validators. Of an origin both are what it answers. [`run`] serves until it is told to stop; [`app`] is the same
 //! without a listener.
 
 pub mod assets;
@@ -21,11 +21,13 @@ pub mod error;
 pub mod limit;
 pub mod manifest;
 pub mod metrics;
+pub mod origin;
 pub mod registry;
 mod server;
 pub mod signalling;
 pub mod site;
 
 pub use assets::Assets;
-pub use config::{Config, SetupError};
+pub use config::{Config, SetupError, Source};
+pub use origin::OriginSettings;
 pub use server::{Lifetime, app, run};

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
+use coord_server::Source;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
@@ -45,14 +46,32 @@ fn start(args: &Args) -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
     let result = runtime.block_on(async {
         let shutdown = asked_to_stop()?;
+        check_source(&config.source).await?;
         let listener = bind(&args.listen).await?;
         announce(listener.local_addr()?)?;
-        tracing::info!(root = %config.root.display(), "serving");
+        match &config.source {
+            Source::Root(root) => tracing::info!(root = %root.display(), "serving"),
+            Source::Origin(origin) => tracing::info!(origin = %origin.url, "serving"),
+        }
         coord_server::run(listener, config, shutdown).await?;
         anyhow::Ok(())
     });
     runtime.shutdown_timeout(LINGER);
     result
+}
+
+/// An origin whose name must not be asked is a mistake; one whose name is not known yet may
+/// still come up.
+async fn check_source(source: &Source) -> anyhow::Result<()> {
+    let Source::Origin(origin) = source else { return Ok(()) };
+    match origin.look_up().await {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error.into()),
+        Err(error) => {
+            tracing::warn!(%error, origin = %origin.url, "the origin's name cannot be looked up");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
 }
 
 async fn bind(address: &str) -> anyhow::Result<TcpListener> {

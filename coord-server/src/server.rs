@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, State};
+use axum::handler::Handler;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
@@ -23,9 +24,11 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::assets::{self, Assets};
-use crate::config::Config;
-use crate::manifest::{self, Manifests};
+use crate::config::{Config, SetupError, Source};
+use crate::manifest::{self, Files, Manifests, Remote};
 use crate::metrics::{self, Metrics};
+use crate::origin::Origin;
+use crate::origin::proxy::{self, Proxy};
 use crate::signalling::{self, Hub};
 use crate::site::root::Root;
 use crate::site::{self, Site};
@@ -51,7 +54,7 @@ pub struct Lifetime {
 /// being answered for [`Config::grace`].
 ///
 /// # Errors
-/// None once it runs; the `Result` leaves room for listeners that can fail.
+/// If the source of the site cannot be used; none once it runs.
 pub async fn run(
     listener: TcpListener,
     config: Config,
@@ -62,7 +65,7 @@ pub async fn run(
     }
     let life = Lifetime::default();
     let grace = config.grace;
-    let app = app(config, &life);
+    let app = app(config, &life).map_err(io::Error::other)?;
     let mut shutdown = pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -118,13 +121,30 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), E::ConnectionRefused | E::ConnectionAborted | E::ConnectionReset)
 }
 
-/// All URLs. Signalling sockets belong to `life`.
-pub fn app(config: Config, life: &Lifetime) -> Router {
+/// All URLs. Signalling sockets and what the origin has upgraded belong to `life`.
+///
+/// # Errors
+/// If the source of the site cannot be used.
+pub fn app(config: Config, life: &Lifetime) -> Result<Router, SetupError> {
     let metrics = Arc::new(Metrics::new());
-    let root = Root::new(config.root.clone());
-    let manifests = Manifests::new(root.clone(), &config, Arc::clone(&metrics));
     let hub = Hub::new(config.signalling, config.origins, Arc::clone(&metrics), life.clone());
-    let site = Site::new(root, config.cache_control, Arc::clone(&metrics));
+    let min_bytes = config.site.min_bytes;
+    let (manifests, site) = match config.source {
+        Source::Root(root) => {
+            let root = Root::new(root);
+            let control = config.cache_control.as_ref().and_then(|it| it.to_str().ok());
+            let files =
+                Files::new(root.clone(), min_bytes, control.map(str::to_owned), metrics.clone());
+            let site = Site::new(root, config.cache_control, Arc::clone(&metrics));
+            (Manifests::Files(files), get_site(site))
+        }
+        Source::Origin(settings) => {
+            let origin = Origin::new(&settings).map_err(SetupError::Origin)?;
+            let remote = Remote::new(origin.clone(), min_bytes, Arc::clone(&metrics));
+            let proxy = Proxy::new(origin, Arc::clone(&metrics), life.clone());
+            (Manifests::Remote(remote), get_origin(proxy))
+        }
+    };
 
     let manifest = get(manifest::show).with_state(Arc::new(manifests));
     let dcdn = Router::new()
@@ -136,17 +156,28 @@ pub fn app(config: Config, life: &Lifetime) -> Router {
         .route("/dcdn/manifest", manifest)
         .route("/dcdn/ws", get(signalling::open).with_state(Arc::new(hub)))
         .layer(readable_from_anywhere());
-    Router::new()
+    let own = Router::new()
         .merge(dcdn)
         .route("/sw.js", get(assets::worker).with_state(config.assets))
         .route("/healthz", get(healthy))
         .route("/metrics", get(metrics::show).with_state(metrics))
-        .fallback_service(axum::handler::Handler::with_state(site::serve, Arc::new(site)))
-        .layer(SetResponseHeaderLayer::overriding(
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        ))
-        .layer(TraceLayer::new_for_http())
+        .layer(no_sniffing());
+    Ok(own.merge(site).layer(TraceLayer::new_for_http()))
+}
+
+/// Every other URL is a file.
+fn get_site(site: Site) -> Router {
+    Router::new().fallback_service(site::serve.with_state(Arc::new(site))).layer(no_sniffing())
+}
+
+/// Every other URL is the origin's, whose headers are its own affair.
+fn get_origin(proxy: Proxy) -> Router {
+    Router::new().fallback_service(proxy::serve.with_state(Arc::new(proxy)))
+}
+
+fn no_sniffing() -> SetResponseHeaderLayer<HeaderValue> {
+    let nosniff = HeaderValue::from_static("nosniff");
+    SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, nosniff)
 }
 
 /// Nothing under `/dcdn/` is secret, and a page may have its coordination server

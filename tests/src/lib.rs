@@ -12,6 +12,7 @@
 mod browser;
 pub mod capped;
 mod chromium;
+pub mod companion;
 pub mod console;
 pub mod dressed;
 pub mod fault;

@@ -1,6 +1,7 @@
 //! The real server, as a process.
 
 use std::env;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -17,7 +18,7 @@ use crate::PATIENCE;
 /// A running `coord-server`. Ends with the value.
 pub struct Server {
     process: Child,
-    root: PathBuf,
+    source: [OsString; 2],
     options: Vec<String>,
     address: String,
 }
@@ -29,14 +30,22 @@ impl Server {
     /// If there is no binary, or it does not say its URL within [`PATIENCE`].
     pub async fn start(root: &Path, options: &[&str]) -> Result<Self> {
         let options = options.iter().map(ToString::to_string).collect();
-        Self::listen(root.to_owned(), options, "127.0.0.1:0").await
+        Self::listen(["--root".into(), root.into()], options, "127.0.0.1:0").await
     }
 
-    async fn listen(root: PathBuf, options: Vec<String>, listen: &str) -> Result<Self> {
+    /// The same before a site's own server at the URL `origin`.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn before(origin: &str, options: &[&str]) -> Result<Self> {
+        let options = options.iter().map(ToString::to_string).collect();
+        Self::listen(["--origin".into(), origin.into()], options, "127.0.0.1:0").await
+    }
+
+    async fn listen(source: [OsString; 2], options: Vec<String>, listen: &str) -> Result<Self> {
         let program = binary()?;
         let mut process = Command::new(&program)
-            .arg("--root")
-            .arg(&root)
+            .args(&source)
             .args(["--listen", listen])
             .args(&options)
             .stdout(Stdio::piped())
@@ -57,7 +66,7 @@ impl Server {
         .context("the server did not say its URL")??;
         // Read on, so that the server never blocks on a full pipe.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Ok(Self { process, root, options, address })
+        Ok(Self { process, source, options, address })
     }
 
     /// `host:port` that it listens on.
@@ -88,7 +97,7 @@ impl Server {
     /// # Errors
     /// As [`Server::start`].
     pub async fn restart(&mut self) -> Result<()> {
-        *self = Self::listen(self.root.clone(), self.options.clone(), &self.address).await?;
+        *self = Self::listen(self.source.clone(), self.options.clone(), &self.address).await?;
         Ok(())
     }
 

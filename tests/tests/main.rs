@@ -50,6 +50,7 @@ mod stopped_worker;
 mod switched_off;
 mod tabs;
 mod updates;
+mod ways;
 
 /// Options of every server here: browsers on this machine need no help to find each other.
 const SERVER: &[&str] = &["--stun", "none"];

@@ -98,11 +98,14 @@ impl Step {
                 let browser = tools::ensure_browser(workspace)?;
                 let driver = tools::ensure_driver(workspace)?;
                 let firefox = tools::ensure_firefox(workspace)?;
+                let nginx = tools::ensure_nginx(workspace)?;
+                let caddy = tools::ensure_caddy(workspace)?;
                 fetch_players(workspace)?;
                 // Each test has several browsers.
                 let tests = cmd!(sh, "cargo test --package dcdn-tests -- --test-threads=2");
                 let tests = tests.env("CHROMIUM", browser.program).env("CHROMEDRIVER", driver);
-                perform(&tests.env("FIREFOX", firefox))
+                let tests = tests.env("FIREFOX", firefox).env("NGINX", nginx);
+                perform(&tests.env("CADDY", caddy))
             }
         }
     }

@@ -87,6 +87,16 @@ pub fn ensure_npm(workspace: &Workspace) -> Result<PathBuf> {
     ensure_program(workspace, &NPM)
 }
 
+/// Finds nginx; installs it where that is safe.
+pub fn ensure_nginx(workspace: &Workspace) -> Result<PathBuf> {
+    ensure_program(workspace, &NGINX)
+}
+
+/// Finds Caddy; installs it where that is safe.
+pub fn ensure_caddy(workspace: &Workspace) -> Result<PathBuf> {
+    ensure_program(workspace, &CADDY)
+}
+
 /// A program that is not Rust's.
 struct Program {
     /// Names it outright.
@@ -125,6 +135,12 @@ const FIREFOX: Program = Program {
 };
 
 const NPM: Program = Program { variable: "NPM", names: &["npm"], debian: "npm", homebrew: "node" };
+
+const NGINX: Program =
+    Program { variable: "NGINX", names: &["nginx"], debian: "nginx", homebrew: "nginx" };
+
+const CADDY: Program =
+    Program { variable: "CADDY", names: &["caddy"], debian: "caddy", homebrew: "caddy" };
 
 fn ensure_program(workspace: &Workspace, program: &Program) -> Result<PathBuf> {
     if let Some(found) = find(program) {

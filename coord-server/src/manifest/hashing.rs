@@ -19,10 +19,10 @@ use crate::site::root::{FileVersion, SiteFile};
 const COMFORTABLE_CHUNKS: u64 = 65_536;
 
 /// Bytes of hashes that are remembered, least used out first: those of 512 GiB.
-const REMEMBERED_BYTES: u64 = 64 * 1024 * 1024;
+pub(super) const REMEMBERED_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Bytes that a remembered file weighs besides its hashes.
-const ENTRY_BYTES: u32 = 512;
+pub(super) const ENTRY_BYTES: u32 = 512;
 
 /// Hashes files on threads of their own, a bounded number at once. However many
 /// ask for a file at once, it is read once, and not again until it changes.
@@ -101,7 +101,7 @@ impl Hasher {
 fn hash_file(opened: SiteFile) -> Result<Hashes, HashError> {
     let SiteFile { mut file, version, .. } = opened;
     let settled = version.is_settled(SystemTime::now());
-    let layout = layout_for(version.length)?;
+    let layout = layout_for(version.length).map_err(HashError::TooLarge)?;
     let largest = layout.chunks().next().map_or(0, |first| layout.size_of(first));
     let mut buffer = vec![0; largest as usize];
     let mut chunks = Vec::with_capacity(layout.chunk_count() as usize);
@@ -119,13 +119,13 @@ fn hash_file(opened: SiteFile) -> Result<Hashes, HashError> {
 /// The default chunk size, or for a file that would have more than
 /// [`COMFORTABLE_CHUNKS`] chunks the smallest power of two that does, within what
 /// a manifest may declare.
-fn layout_for(length: u64) -> Result<Layout, HashError> {
+pub(super) fn layout_for(length: u64) -> Result<Layout, InvalidLayout> {
     let limit = *CHUNK_SIZE_LIMITS.end();
     let mut chunk_size = DEFAULT_CHUNK_SIZE;
     while chunk_size < limit && length.div_ceil(chunk_size.into()) > COMFORTABLE_CHUNKS {
         chunk_size *= 2;
     }
-    Layout::new(length, chunk_size).map_err(HashError::TooLarge)
+    Layout::new(length, chunk_size)
 }
 
 /// Why a file has no hashes. Shared by all who wait for the same file.
@@ -240,7 +240,7 @@ mod tests {
         for (length, chunk_size) in cases {
             assert_eq!(layout_for(length).unwrap().chunk_size(), chunk_size, "{length}");
         }
-        assert!(matches!(layout_for(16 * 1024 * GIB + 1), Err(HashError::TooLarge(_))));
+        assert!(layout_for(16 * 1024 * GIB + 1).is_err());
     }
 
     #[tokio::test]

@@ -122,6 +122,16 @@ fn an_error_says_what_to_do() {
         Command::new(env!("CARGO_BIN_EXE_coord-server")).arg("--root").arg("/no/such/site"),
     );
     assert!(missing.contains("/no/such/site") && missing.contains("--root DIR"), "{missing}");
+    let nothing = failure(&mut Command::new(env!("CARGO_BIN_EXE_coord-server")));
+    assert!(nothing.contains("--root <DIR>"), "{nothing}");
+    let both = failure(command(&site).args(["--origin", "http://127.0.0.1:1"]));
+    assert!(both.contains("--root") && both.contains("--origin"), "{both}");
+    let origin =
+        |url| failure(Command::new(env!("CARGO_BIN_EXE_coord-server")).args(["--origin", url]));
+    let no_url = origin("shop.example/a");
+    assert!(no_url.contains("http://HOST:PORT"), "{no_url}");
+    let private = origin("http://127.1:1");
+    assert!(private.contains("--allow-private-origin"), "{private}");
     let port = failure(command(&site).args(["--listen", &address]));
     assert!(port.contains(&address) && port.contains("--listen 127.0.0.1:0"), "{port}");
     let listen = failure(command(&site).args(["--listen", "8080"]));

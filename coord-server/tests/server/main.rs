@@ -5,6 +5,7 @@
 mod assets;
 mod binary;
 mod manifest;
+mod origin;
 mod signalling;
 mod site;
 mod support;

@@ -86,7 +86,14 @@ impl Server {
     pub async fn start_with(site: &SiteDirectory, adjust: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::new(&site.root()).unwrap();
         adjust(&mut config);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::run(config).await
+    }
+
+    pub async fn run(config: Config) -> Self {
+        Self::listen(TcpListener::bind("127.0.0.1:0").await.unwrap(), config)
+    }
+
+    pub fn listen(listener: TcpListener, config: Config) -> Self {
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let shutdown = stop.clone().cancelled_owned();
