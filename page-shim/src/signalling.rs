@@ -17,6 +17,7 @@ use gloo_events::EventListener;
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{ArrayBuffer, Math, Uint8Array};
 use wasm_bindgen::JsCast;
+use wasm_bindgen::closure::Closure;
 use web_sys::{BinaryType, MessageEvent, WebSocket};
 
 use crate::backoff::Backoff;
@@ -121,11 +122,21 @@ impl Signalling {
 
 impl Drop for Signalling {
     fn drop(&mut self) {
-        if let Some(socket) = self.link.socket.take() {
-            // Throws only for a code that is not ours to use.
-            let _ = socket.close_with_code(NORMAL_CLOSURE);
+        let Some(socket) = self.link.socket.take() else { return };
+        if socket.ready_state() == WebSocket::CONNECTING {
+            // To close it now would be an error in the page's console.
+            let opened = socket.clone();
+            let close = Closure::once_into_js(move || close(&opened));
+            socket.set_onopen(Some(close.unchecked_ref()));
+        } else {
+            close(&socket);
         }
     }
+}
+
+fn close(socket: &WebSocket) {
+    // Throws only for a code that is not ours to use.
+    let _ = socket.close_with_code(NORMAL_CLOSURE);
 }
 
 async fn stay_connected(link: Rc<Link>) {

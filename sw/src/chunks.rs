@@ -3,7 +3,7 @@
 use dcdn_protocol::stats::Source;
 use dcdn_protocol::{ByteRange, ChunkIndex, Layout};
 use dcdn_swarm::Link;
-use js_sys::Uint8Array;
+use js_sys::{Object, Uint8Array};
 use vecmap::VecMap;
 
 /// Chunks of the origin that wait for the manifest at the most: 8 MiB.
@@ -57,6 +57,19 @@ pub enum Complete {
     /// Begun by a peer and completed by the origin: nobody may see it before
     /// somebody has compared its hash.
     Mixed(ChunkIndex),
+    /// From where a reader began to its end, from the origin: see [`Chunks::begin_at`].
+    Tail(ChunkIndex),
+}
+
+/// The end of a chunk, whose beginning is still to be fetched.
+#[derive(Clone, Debug)]
+pub struct Tail {
+    /// Of which chunk.
+    pub index: ChunkIndex,
+    /// Room for the whole chunk, with the tail in its place.
+    pub bytes: Uint8Array,
+    /// Bytes that are missing before it.
+    pub missing: u32,
 }
 
 /// Chunk buffers by index.
@@ -66,7 +79,9 @@ pub struct Chunks(VecMap<ChunkIndex, Buffer>);
 #[derive(Debug)]
 struct Buffer {
     bytes: Uint8Array,
-    /// Bytes from the chunk's start that are there.
+    /// Where what is there begins: 0, or where a reader began.
+    from: u32,
+    /// Where it ends.
     filled: u32,
     sources: Sources,
     /// Whose unverified bytes its beginning is. As long as it is anybody's, the
@@ -79,11 +94,15 @@ struct Buffer {
 
 impl Buffer {
     fn new(bytes: Uint8Array, filled: u32, sources: Sources) -> Self {
-        Self { bytes, filled, sources, suspect: None, verified: false, released: false }
+        Self { bytes, from: 0, filled, sources, suspect: None, verified: false, released: false }
+    }
+
+    fn reaches_end(&self) -> bool {
+        self.filled == self.bytes.length()
     }
 
     fn is_complete(&self) -> bool {
-        self.filled == self.bytes.length()
+        self.from == 0 && self.reaches_end()
     }
 
     fn is_whole(&self) -> bool {
@@ -112,9 +131,10 @@ impl Chunks {
             let place = layout.range_of(chunk);
             let part = place.intersection(span);
             let at = narrow(part.start - place.start);
-            let filled = self.0.get(&chunk).map_or(0, |buffer| buffer.filled);
+            let there = self.0.get(&chunk);
+            let filled = there.map_or(0, |buffer| buffer.filled);
             // A part that leaves a gap, or that another source has brought, is of no use.
-            if at > filled || filled == layout.size_of(chunk) {
+            if at > filled || there.is_some_and(Buffer::is_complete) {
                 continue;
             }
             let buffer = self.0.entry(chunk).or_insert_with(|| {
@@ -122,18 +142,46 @@ impl Chunks {
                 Buffer::new(bytes, 0, Source::Http.into())
             });
             buffer.prefer_origin(at);
+            if at < buffer.from {
+                (buffer.from, buffer.filled) = (at, at);
+            }
             let from = narrow(part.start - span.start);
             let bytes = piece.subarray(from, from + narrow(part.len()));
             buffer.bytes.set(&bytes, at);
             buffer.filled = buffer.filled.max(at + narrow(part.len()));
-            if buffer.is_complete() {
+            if buffer.reaches_end() {
                 complete.push(match buffer.suspect {
+                    _ if buffer.from > 0 => Complete::Tail(chunk),
                     None => Complete::Whole(chunk),
                     Some(_) => Complete::Mixed(chunk),
                 });
             }
         }
         complete
+    }
+
+    /// Expects the origin's bytes from `offset` on, where a reader begins in the middle of a
+    /// chunk. Nothing changes at a chunk's start, or if something of it is there.
+    pub fn begin_at(&mut self, layout: Layout, offset: u64) {
+        let chunk = layout.chunk_at(offset);
+        let at = narrow(offset - layout.range_of(chunk).start);
+        if at == 0 || self.0.contains_key(&chunk) {
+            return;
+        }
+        let bytes = Uint8Array::new_with_length(layout.size_of(chunk));
+        let buffer = Buffer::new(bytes, at, Source::Http.into());
+        self.0.insert(chunk, Buffer { from: at, ..buffer });
+    }
+
+    /// Whether anything of a chunk is there.
+    pub fn has(&self, chunk: ChunkIndex) -> bool {
+        self.0.contains_key(&chunk)
+    }
+
+    /// A chunk that lacks nothing but its beginning.
+    pub fn tail(&self, index: ChunkIndex) -> Option<Tail> {
+        let buffer = self.0.get(&index).filter(|it| it.from > 0 && it.reaches_end())?;
+        Some(Tail { index, bytes: buffer.bytes.clone(), missing: buffer.from })
     }
 
     /// Keeps the beginning of a chunk that was late from the peer at `link`, for the
@@ -193,7 +241,7 @@ impl Chunks {
         let chunk = layout.chunk_at(offset);
         let buffer = self.0.get(&chunk).filter(|buffer| buffer.suspect.is_none())?;
         let start = layout.range_of(chunk).start;
-        let have = ByteRange::new(start, start + u64::from(buffer.filled));
+        let have = ByteRange::new(start + u64::from(buffer.from), start + u64::from(buffer.filled));
         let part = ByteRange::new(offset, end).intersection(have);
         if part.is_empty() {
             return None;
@@ -201,6 +249,18 @@ impl Chunks {
         let (first, last) = (narrow(part.start - start), narrow(part.end - start));
         let (source, until) = buffer.sources.at(first);
         Some((buffer.bytes.subarray(first, until.map_or(last, |until| until.min(last))), source))
+    }
+
+    /// The beginning of a tail has come too, and the whole has the hash that it should have.
+    /// False if the tail is not there any more.
+    pub fn complete(&mut self, tail: &Tail) -> bool {
+        let Some(buffer) = self.0.get_mut(&tail.index) else { return false };
+        if buffer.from != tail.missing || !Object::is(&buffer.bytes, &tail.bytes) {
+            return false;
+        }
+        buffer.from = 0;
+        buffer.verified = true;
+        true
     }
 
     /// The bytes of a whole chunk.

@@ -153,6 +153,7 @@ impl Engine {
         for chunk in unverified {
             self.check_origin_chunk(id, chunk);
         }
+        self.complete_tails(id);
         self.join(id);
     }
 
@@ -182,6 +183,7 @@ impl Engine {
         if let Some(session) = self.state().sessions.get_mut(&id) {
             session.manifest = ManifestState::Unavailable;
             session.chunks.cannot_be_verified();
+            session.tails.clear();
         }
         self.state().keeper.tell_watchers();
         self.feed(id, Input::ManifestUnavailable);
@@ -329,7 +331,7 @@ impl Engine {
     }
 }
 
-async fn is_right(bytes: &Uint8Array, hash: Option<ChunkHash>) -> bool {
+pub async fn is_right(bytes: &Uint8Array, hash: Option<ChunkHash>) -> bool {
     match (sha256(bytes).await, hash) {
         (Ok(actual), Some(expected)) => actual == expected,
         _ => false,

@@ -40,6 +40,7 @@ mod shell;
 pub mod site;
 pub mod stats;
 pub mod store;
+mod tails;
 mod transfer;
 
 use std::rc::Rc;

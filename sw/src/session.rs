@@ -7,16 +7,19 @@ use vecmap::{VecMap, VecSet};
 
 use dcdn_protocol::chunk::DEFAULT_CHUNK_SIZE;
 use dcdn_protocol::message::coord::{ADAPTIVE_WANT, DEFAULT_WANT};
-use dcdn_protocol::{ChunkIndex, ContentId, Layout, Manifest, PolicyName, SiteConfig};
+use dcdn_protocol::{ByteRange, ChunkIndex, ContentId, Layout, Manifest, PolicyName, SiteConfig};
 use dcdn_swarm::{Download, OriginRequest, ReaderId, Timestamp};
 use futures::channel::oneshot;
 use futures::future::{LocalBoxFuture, Shared};
 use gloo_timers::callback::Timeout;
 use web_sys::{AbortController, Response};
 
-use crate::chunks::{Chunks, Sources};
+use crate::chunks::{Chunks, Sources, Tail};
 use crate::origin::Meta;
 use crate::pages::ClientId;
+
+/// Bytes before a reader that are worth a request of their own, afterwards.
+const WORTH_SKIPPING: u64 = 16 * 1024;
 
 /// A session, by a number that is never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,6 +67,8 @@ pub struct Session {
     /// Where each chunk came from that was not in the store before: what is read
     /// from the store later was not for free.
     pub fetched: VecMap<ChunkIndex, Sources>,
+    /// Chunks whose beginning is still to be fetched, once there is a manifest.
+    pub tails: Vec<Tail>,
     /// Whether anything from peers or store has been accepted: from then on the
     /// manifest cannot be dropped without mixing versions.
     pub relies_on_manifest: bool,
@@ -113,6 +118,7 @@ impl Session {
             personal: false,
             chunks: Chunks::default(),
             fetched: VecMap::new(),
+            tails: Vec::new(),
             relies_on_manifest: false,
             readers: VecMap::new(),
             origin: VecMap::new(),
@@ -159,6 +165,28 @@ impl Session {
             let _ = waiting.send(Ok(()));
         }
         Some(layout)
+    }
+
+    /// Where an answer of the origin to a request for `range` may begin: at the range's
+    /// start, or in the middle of its first chunk if nobody reads what is before that.
+    pub fn begins_at(&self, range: ByteRange) -> u64 {
+        let size = u64::from(self.layout.map_or(DEFAULT_CHUNK_SIZE, Layout::chunk_size));
+        let index = range.start / size;
+        let first = ByteRange::new(range.start, (index + 1) * size);
+        if u32::try_from(index).is_ok_and(|index| self.chunks.has(ChunkIndex(index))) {
+            return range.start;
+        }
+        let begins = self.needed_from(first).unwrap_or(range.start);
+        if begins - range.start < WORTH_SKIPPING { range.start } else { begins }
+    }
+
+    /// The first of `bytes` that a reader needs.
+    pub fn needed_from(&self, bytes: ByteRange) -> Option<u64> {
+        let parts = self
+            .readers
+            .values()
+            .map(|reader| ByteRange::new(reader.position, reader.end).intersection(bytes));
+        parts.filter(|part| !part.is_empty()).map(|part| part.start).min()
     }
 
     /// Whether somebody reads from it, or is about to.

@@ -50,10 +50,11 @@ impl Engine {
         range: ByteRange,
         signal: &AbortSignal,
     ) -> Result<(), Error> {
-        let (url, version) = match self.state().sessions.get(&id) {
-            Some(session) => (session.url.clone(), session.meta.clone()),
+        let (url, version, begins) = match self.state().sessions.get(&id) {
+            Some(session) => (session.url.clone(), session.meta.clone(), session.begins_at(range)),
             None => return Ok(()),
         };
+        let range = ByteRange::new(begins, range.end);
         let answer = origin::fetch_range(&url, range, version.as_ref(), signal).await;
         let cold = match self.state().sessions.get_mut(&id) {
             // Taken back meanwhile.
@@ -94,6 +95,10 @@ impl Engine {
 
         let mut body = wasm_streams::ReadableStream::from_raw(body).into_stream();
         let mut offset = got.start;
+        let mut tail = None;
+        if let Some(session) = self.state().sessions.get_mut(&id) {
+            session.chunks.begin_at(layout, offset);
+        }
         loop {
             if !ranges && offset < end {
                 self.until_wanted(id, request, layout.chunk_at(offset)).await;
@@ -121,10 +126,17 @@ impl Engine {
                         self.check_origin_chunk(id, chunk);
                     }
                     Complete::Mixed(chunk) => self.check_mixed_chunk(id, chunk).await,
+                    Complete::Tail(chunk) => tail = self.note_tail(id, chunk),
                 }
             }
         }
-        if offset < end { Err(Error::Short) } else { Ok(()) }
+        if offset < end {
+            return Err(Error::Short);
+        }
+        if let Some(tail) = tail {
+            self.until_tail_is_read(id, request, &tail).await;
+        }
+        Ok(())
     }
 
     /// Waits until readers want `chunk`, or `request` is of no more interest: an

@@ -26,6 +26,7 @@ pub mod server;
 pub mod site;
 pub mod usage;
 pub mod visitor;
+pub mod watched;
 
 use std::time::Duration;
 

@@ -14,7 +14,9 @@ async function until(what, condition) {
   for (;;) {
     const result = await condition();
     if (result) return result;
-    if (performance.now() > deadline) throw new Error(`still waiting for ${what}`);
+    if (performance.now() > deadline) {
+      throw new Error(`still waiting for ${typeof what === 'function' ? what() : what}`);
+    }
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
@@ -90,12 +92,22 @@ async function shown(image) {
   return { width, height, pixels: hash };
 }
 
+/** How far a media element is, for a message. */
+function described({ currentTime, readyState, networkState, paused, seeking, buffered, error }) {
+  const spans = Array.from({ length: buffered.length }, (_, n) => [buffered.start(n), buffered.end(n)]);
+  const state = { currentTime, readyState, networkState, paused, seeking, spans };
+  return JSON.stringify({ ...state, error: error?.message, hidden: document.hidden });
+}
+
 /** Plays the beginning of a `<video>`, seeks into its middle and plays its end. */
 async function played(video) {
   video.muted = true;
   if (video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) await next(video, 'loadeddata');
   await video.play();
-  await until('the video to advance', () => video.currentTime > 0.2);
+  await until(
+    () => `the video to advance: ${described(video)}`,
+    () => video.currentTime > 0.2,
+  );
   video.pause();
   const { duration, videoWidth: width, videoHeight: height } = video;
   const middle = next(video, 'seeked');

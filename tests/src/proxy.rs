@@ -1,6 +1,6 @@
 //! Proxies before the server: what they have in common. What each does to the requests
 //! that pass is in a file of its own: [`crate::capped`], [`crate::dressed`],
-//! [`crate::fault`], [`crate::rangeless`] and [`crate::released`].
+//! [`crate::fault`], [`crate::rangeless`], [`crate::released`] and [`crate::watched`].
 
 use std::io;
 use std::net::SocketAddr;
@@ -105,6 +105,12 @@ impl Head {
         self.0.first().and_then(|line| line.split(' ').nth(1)).unwrap_or_default()
     }
 
+    /// The value of the first header of this name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let line = self.0.iter().find(|line| is(line, name))?;
+        line.split_once(':').map(|(_, value)| value.trim())
+    }
+
     /// The same without the headers of this name.
     pub fn without(mut self, name: &str) -> Self {
         self.0.retain(|line| !is(line, name));
@@ -158,6 +164,7 @@ mod tests {
     #[test]
     fn a_header_is_taken_out_by_its_name_alone() {
         let head = head("GET /Range: HTTP/1.1\r\nRANGE: bytes=0-\r\nIf-Range: \"a\"\r\n");
+        assert_eq!(head.header("range"), Some("bytes=0-"));
         assert_eq!(head.without("Range").text(), "GET /Range: HTTP/1.1\r\nIf-Range: \"a\"\r\n\r\n");
     }
 }

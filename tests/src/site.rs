@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -126,6 +127,16 @@ impl Site {
     /// If there is no such file.
     pub fn sha256(&self, path: &str) -> Result<String> {
         Ok(hex::encode(Sha256::digest(fs::read(self.file(path))?)))
+    }
+
+    /// The same of some of its bytes.
+    ///
+    /// # Errors
+    /// If there is no such file, or it is shorter.
+    pub fn sha256_of(&self, path: &str, bytes: Range<usize>) -> Result<String> {
+        let file = fs::read(self.file(path))?;
+        let part = file.get(bytes).context("the file is shorter")?;
+        Ok(hex::encode(Sha256::digest(part)))
     }
 
     /// Bytes of a file.

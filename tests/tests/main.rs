@@ -45,6 +45,7 @@ mod players;
 mod policies;
 mod prefetched;
 mod second_visitor;
+mod seeks;
 mod slow_peer;
 mod stopped_worker;
 mod switched_off;

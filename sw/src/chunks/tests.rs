@@ -40,6 +40,52 @@ fn what_the_origin_sends_is_read_as_it_comes() {
 }
 
 #[wasm_bindgen_test]
+fn who_begins_in_the_middle_of_a_chunk_gets_its_end_and_nobody_takes_that_for_the_whole() {
+    let mut chunks = Chunks::default();
+    chunks.begin_at(layout(), 1024 + 600);
+    assert_eq!(chunks.fill(layout(), 1624, &piece(1, 100)), []);
+    assert_eq!(read(&chunks, 1624), Some((100, 1, Source::Http)));
+    assert_eq!(read(&chunks, 1623), None);
+
+    let second = ChunkIndex(1);
+    assert_eq!(
+        chunks.fill(layout(), 1724, &piece(2, 836)),
+        [Complete::Tail(second), Complete::Whole(ChunkIndex(2))]
+    );
+    assert_eq!(read(&chunks, 1800), Some((248, 2, Source::Http)));
+    assert!(chunks.whole(second).is_none());
+    assert_eq!(chunks.unverified(), [ChunkIndex(2)]);
+    let tail = chunks.tail(second).unwrap();
+    assert_eq!((tail.missing, tail.bytes.length(), tail.bytes.get_index(700)), (600, SIZE, 2));
+
+    let mut completed = Chunks::default();
+    completed.begin_at(layout(), 1624);
+    completed.fill(layout(), 1624, &piece(2, 424));
+    assert!(!completed.complete(&tail), "the tail of another buffer");
+    let tail = completed.tail(second).unwrap();
+    assert!(completed.complete(&tail));
+    assert!(completed.whole(second).is_some() && completed.unverified().is_empty());
+
+    // Somebody else wants it from its start.
+    assert_eq!(chunks.fill(layout(), 1024, &piece(3, 500)), []);
+    assert_eq!(read(&chunks, 1024), Some((500, 3, Source::Http)));
+    assert!(chunks.tail(second).is_none());
+    assert_eq!(chunks.fill(layout(), 1524, &piece(3, 524)), [Complete::Whole(second)]);
+}
+
+#[wasm_bindgen_test]
+fn where_a_chunk_begins_or_something_is_there_nothing_is_begun_in_the_middle() {
+    let mut chunks = Chunks::default();
+    chunks.begin_at(layout(), 1024);
+    assert!(!chunks.has(ChunkIndex(1)));
+
+    chunks.fill(layout(), 0, &piece(1, 300));
+    chunks.begin_at(layout(), 200);
+    assert_eq!(read(&chunks, 0), Some((300, 1, Source::Http)));
+    assert_eq!(chunks.fill(layout(), 200, &piece(2, 824)), [Complete::Whole(FIRST)]);
+}
+
+#[wasm_bindgen_test]
 fn a_mixed_chunk_is_nothing_to_readers_until_it_is_cleared_and_then_has_two_sources() {
     let mut chunks = Chunks::default();
     assert!(chunks.begin(layout(), FIRST, &piece(1, 100), LINK));
