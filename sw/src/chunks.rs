@@ -243,7 +243,7 @@ impl Chunks {
         let start = layout.range_of(chunk).start;
         let have = ByteRange::new(start + u64::from(buffer.from), start + u64::from(buffer.filled));
         let part = ByteRange::new(offset, end).intersection(have);
-        if part.is_empty() {
+        if part.is_empty() || part.start != offset {
             return None;
         }
         let (first, last) = (narrow(part.start - start), narrow(part.end - start));

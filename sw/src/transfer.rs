@@ -54,6 +54,7 @@ impl Engine {
             Some(session) => (session.url.clone(), session.meta.clone(), session.begins_at(range)),
             None => return Ok(()),
         };
+        let skips = begins > range.start;
         let range = ByteRange::new(begins, range.end);
         let answer = origin::fetch_range(&url, range, version.as_ref(), signal).await;
         let cold = match self.state().sessions.get_mut(&id) {
@@ -96,7 +97,7 @@ impl Engine {
         let mut body = wasm_streams::ReadableStream::from_raw(body).into_stream();
         let mut offset = got.start;
         let mut tail = None;
-        if let Some(session) = self.state().sessions.get_mut(&id) {
+        if skips && let Some(session) = self.state().sessions.get_mut(&id) {
             session.chunks.begin_at(layout, offset);
         }
         loop {
