@@ -1,5 +1,7 @@
 //! The flags, and the configuration that they make.
 
+mod limits;
+
 use std::path::{Path, PathBuf};
 
 use axum::http::HeaderValue;
@@ -102,6 +104,9 @@ pub struct Args {
     /// `*` for any [default: only pages of the host they connect to]
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
+
+    #[command(flatten)]
+    sockets: limits::SocketArgs,
 }
 
 impl Args {
@@ -131,6 +136,7 @@ impl Args {
         };
         config.cache_control.clone_from(&self.cache_control);
         config.origins = AllowedOrigins::new(self.allow_origin.iter().map(String::as_str))?;
+        config.signalling = self.sockets.limits();
         Ok(config)
     }
 }

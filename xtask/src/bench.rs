@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: measurements in real browsers, simulated crowds, and the cost of a
-//! decision.
+//! `cargo xtask bench`: measurements in real browsers, simulated crowds, load on the server,
+//! and the cost of a decision.
 
 use anyhow::Result;
 use xshell::cmd;
@@ -30,6 +30,13 @@ pub enum Measurement {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
+    /// Load on the coordination server's sockets, beside a bare WebSocket echo
+    #[command(disable_help_flag = true)]
+    Coord {
+        /// Options of the load; `--help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
     /// What a decision of the scheduler costs, from 10 chunks to 100,000
     Decisions {
         /// Options of criterion; `-- --help` lists them
@@ -44,6 +51,7 @@ pub fn run(workspace: &Workspace, measurement: &Measurement) -> Result<()> {
         Measurement::Trials { options } => in_browsers(workspace, "trials", options),
         Measurement::Overhead { options } => in_browsers(workspace, "overhead", options),
         Measurement::Simulate { options } => simulate(workspace, options),
+        Measurement::Coord { options } => coord(workspace, options),
         Measurement::Decisions { options } => decisions(workspace, options),
     }
 }
@@ -60,6 +68,14 @@ fn simulate(workspace: &Workspace, options: &[String]) -> Result<()> {
     let simulate =
         cmd!(sh, "cargo run --quiet --profile simulation --package dcdn-simulator -- {options...}");
     Ok(simulate.run()?)
+}
+
+/// The sockets need nothing of what browsers get, so that is not built.
+fn coord(workspace: &Workspace, options: &[String]) -> Result<()> {
+    let sh = &workspace.shell;
+    cmd!(sh, "cargo build --quiet --release --package coord-server").run()?;
+    let load = cmd!(sh, "cargo run --quiet --release --package dcdn-load -- {options...}");
+    Ok(load.env("DCDN_SERVER", workspace.server()).run()?)
 }
 
 fn in_browsers(workspace: &Workspace, what: &str, options: &[String]) -> Result<()> {

@@ -12,7 +12,7 @@ use crate::workspace::Workspace;
 
 /// Who may depend on whom in this workspace (tests aside). One way, so that the core can
 /// be tested without browser or server.
-const MAY_DEPEND: [(&str, &[&str]); 9] = [
+const MAY_DEPEND: [(&str, &[&str]); 10] = [
     ("dcdn-protocol", &[]),
     ("dcdn-swarm", &["dcdn-protocol"]),
     ("dcdn-sw", &["dcdn-protocol", "dcdn-swarm"]),
@@ -20,6 +20,7 @@ const MAY_DEPEND: [(&str, &[&str]); 9] = [
     ("coord-server", &["dcdn-protocol"]),
     ("dcdn-tests", &["dcdn-protocol"]),
     ("dcdn-bench", &["dcdn-protocol", "dcdn-swarm", "dcdn-tests"]),
+    ("dcdn-load", &["dcdn-protocol"]),
     ("dcdn-simulator", &["coord-server", "dcdn-protocol", "dcdn-swarm"]),
     ("xtask", &[]),
 ];

@@ -1,0 +1,157 @@
+//! How much goes through while every socket always has some requests on their way.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use anyhow::{Result, ensure};
+use dcdn_protocol::message::coord::{ADAPTIVE_WANT, FromCoord};
+use serde::Serialize;
+use tokio::task::LocalSet;
+use tokio::time::{Instant, sleep};
+
+use crate::Plan;
+use crate::cast::{self, Peer};
+use crate::socket::{self, Socket};
+use crate::subject::Subject;
+
+/// Peers of a small swarm.
+const SMALL: usize = 10;
+
+/// Whom the busy peers share swarms with.
+#[derive(Clone, Copy)]
+pub enum Swarm {
+    /// Ten of them, all busy.
+    Small,
+    /// A [`cast::crowd`].
+    Large,
+}
+
+impl Swarm {
+    /// The content that a busy peer wants.
+    pub fn content_of(self, number: usize) -> dcdn_protocol::ContentId {
+        match self {
+            Self::Small => cast::content(1 + number / SMALL),
+            Self::Large => cast::content(0),
+        }
+    }
+}
+
+/// What went through.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Throughput {
+    /// Messages answered or passed on, per second.
+    pub per_second: f64,
+    /// Share of its core that the server was busy: below 0.9 the load was too small.
+    pub busy: f64,
+}
+
+/// Echoes of so many bytes.
+pub async fn echo(plan: &Plan, subject: &Subject, bytes: usize) -> Result<Throughput> {
+    let frame = socket::frame(&vec![b'x'; bytes]);
+    let mut lines = Vec::new();
+    for _ in 0..plan.sockets {
+        lines.push((Socket::open(subject.address, subject.path).await?, frame.clone()));
+    }
+    load(plan, subject, lines).await
+}
+
+/// Questions for peers by peers that are in the swarm already.
+pub async fn joins(plan: &Plan, subject: &Subject, swarm: Swarm) -> Result<Throughput> {
+    let lines = joined(plan, subject, swarm).await?;
+    let lines = lines.into_iter().map(|(peer, frame)| (peer.socket, frame)).collect();
+    load(plan, subject, lines).await
+}
+
+/// The same by peers that enter the swarm anew each time, and leave it before.
+pub async fn entering(plan: &Plan, subject: &Subject) -> Result<Throughput> {
+    let lines = joined(plan, subject, Swarm::Small).await?;
+    let again = |(number, (peer, frame)): (usize, (Peer, Vec<u8>))| {
+        let leave = cast::leave(Swarm::Small.content_of(number))?;
+        Ok((peer.socket, [leave, frame].concat()))
+    };
+    let lines = lines.into_iter().enumerate().map(again).collect::<Result<_>>()?;
+    load(plan, subject, lines).await
+}
+
+/// Signals between pairs of members of one swarm.
+pub async fn relay(plan: &Plan, subject: &Subject, swarm: Swarm) -> Result<Throughput> {
+    let peers = joined(plan, subject, swarm).await?;
+    let ids: Vec<_> = peers.iter().map(|(peer, _)| peer.id).collect();
+    let to_partner = |(number, (peer, _)): (usize, (Peer, _))| {
+        // The next of a pair; of an odd number the last has none but the first.
+        let partner = ids.get(number ^ 1).unwrap_or(&ids[0]);
+        Ok((peer.socket, cast::signal(*partner)?))
+    };
+    let lines = peers.into_iter().enumerate().map(to_partner).collect::<Result<_>>()?;
+    load(plan, subject, lines).await
+}
+
+/// The busy peers, each with its question; all have been answered once, with as many peers
+/// as they wanted.
+pub async fn joined(
+    plan: &Plan,
+    subject: &Subject,
+    swarm: Swarm,
+) -> Result<Vec<(Peer, Vec<u8>)>> {
+    let peers = cast::peers(subject, 0, plan.sockets).await?;
+    let mut lines = Vec::with_capacity(peers.len());
+    for (number, peer) in peers.into_iter().enumerate() {
+        lines.push((peer, cast::join(swarm.content_of(number))?));
+    }
+    for turn in 0..2 {
+        for (number, (peer, frame)) in lines.iter_mut().enumerate() {
+            peer.socket.send(frame).await?;
+            let FromCoord::Peers { peers, .. } = cast::heard(&peer.socket.next().await?)? else {
+                anyhow::bail!("no peers");
+            };
+            // The last small swarm may not be full.
+            let filled = number / SMALL < plan.sockets / SMALL;
+            let wanted = turn == 0 || !filled || peers.len() == usize::from(ADAPTIVE_WANT);
+            ensure!(wanted, "only {} peers", peers.len());
+        }
+    }
+    Ok(lines)
+}
+
+/// Lets each socket send its frame as often as messages come, after `window` of them.
+async fn load(
+    plan: &Plan,
+    subject: &Subject,
+    lines: Vec<(Socket, Vec<u8>)>,
+) -> Result<Throughput> {
+    let count = Rc::new(Cell::new(0u64));
+    let local = LocalSet::new();
+    for (socket, frame) in lines {
+        local.spawn_local(keep_busy(socket, frame, plan.window, Rc::clone(&count)));
+    }
+    let measured = local.run_until(async {
+        sleep(plan.time() / 4).await;
+        let (before, used, since) = (count.get(), subject.processor_time()?, Instant::now());
+        sleep(plan.time()).await;
+        let elapsed = since.elapsed().as_secs_f64();
+        let used = (subject.processor_time()? - used).as_secs_f64();
+        let messages = (count.get() - before) as f64;
+        Ok(Throughput { per_second: messages / elapsed, busy: used / elapsed })
+    });
+    measured.await
+}
+
+/// Goes on until the socket breaks or the task is dropped.
+async fn keep_busy(
+    mut socket: Socket,
+    frame: Vec<u8>,
+    window: usize,
+    count: Rc<Cell<u64>>,
+) -> Result<()> {
+    let burst = frame.repeat(window);
+    let mut due = window;
+    loop {
+        while due > 0 {
+            let now = due.min(window);
+            socket.send(&burst[..now * frame.len()]).await?;
+            due -= now;
+        }
+        due = socket.receive(|_| {}).await?;
+        count.set(count.get() + due as u64);
+    }
+}

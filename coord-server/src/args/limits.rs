@@ -1,0 +1,30 @@
+//! What sockets may take.
+
+use coord_server::limit::Rate;
+use coord_server::signalling::Limits;
+
+/// Seconds' worth of messages that a socket may send at once.
+const BURST: u32 = 8;
+
+/// Bounds of the signalling sockets.
+#[derive(Debug, clap::Args)]
+pub struct SocketArgs {
+    /// Signalling sockets open at once
+    #[arg(long, value_name = "N", default_value_t = Limits::default().sockets)]
+    max_sockets: usize,
+
+    /// Messages per second that one socket may send in the long run, a KiB counting as
+    /// one; eight times as many at once
+    #[arg(long, value_name = "N", default_value_t = Limits::default().socket.messages.per_second)]
+    socket_messages: u32,
+}
+
+impl SocketArgs {
+    /// What they ask for.
+    pub fn limits(&self) -> Limits {
+        let mut limits = Limits { sockets: self.max_sockets, ..Limits::default() };
+        let capacity = self.socket_messages.saturating_mul(BURST);
+        limits.socket.messages = Rate { capacity, per_second: self.socket_messages };
+        limits
+    }
+}
