@@ -1,16 +1,18 @@
 //! Numbers for whoever runs the server: `/metrics`, OpenMetrics text.
 
+mod signalling;
+
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Metric, Registry};
+
+pub use self::signalling::{Messages, Refusals, name_of_code};
 
 /// The server's numbers. Counters have `_total` added to their names.
 #[derive(Debug)]
@@ -30,25 +32,11 @@ pub struct Metrics {
     /// `dcdn_swarms`: contents that somebody is in the swarm of.
     pub swarms: Gauge,
     /// `dcdn_messages{type}`: signalling messages from pages.
-    pub messages: Family<MessageLabels, Counter>,
+    pub messages: Messages,
     /// `dcdn_refusals{code}`: signalling errors sent to pages.
-    pub refusals: Family<RefusalLabels, Counter>,
+    pub refusals: Refusals,
     /// `dcdn_slow_readers`: sockets cut because they did not take their messages.
     pub slow_readers: Counter,
-}
-
-/// What a signalling message was.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct MessageLabels {
-    /// `hello`, `join`, `have`, `leave`, `offer`, `answer`, `candidate` or `garbled`.
-    pub r#type: &'static str,
-}
-
-/// Why a signalling message was refused.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct RefusalLabels {
-    /// [`ErrorCode`](dcdn_protocol::message::coord::ErrorCode) as on the wire.
-    pub code: &'static str,
 }
 
 impl Metrics {
@@ -63,8 +51,8 @@ impl Metrics {
             sockets: new.metric("sockets", "Signalling sockets that are open"),
             peers: new.metric("peers", "Signalling sockets that have said hello"),
             swarms: new.metric("swarms", "Contents that somebody is in the swarm of"),
-            messages: new.metric("messages", "Signalling messages from pages"),
-            refusals: new.metric("refusals", "Signalling errors sent to pages"),
+            messages: Messages::new(&new.metric("messages", "Signalling messages from pages")),
+            refusals: Refusals::new(&new.metric("refusals", "Signalling errors sent to pages")),
             slow_readers: new.metric("slow_readers", "Sockets cut for not reading"),
             registry,
         }

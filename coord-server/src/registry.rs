@@ -2,6 +2,7 @@
 //! in, messages come out; the dice are handed over at the start.
 
 mod members;
+mod peer_map;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -15,6 +16,7 @@ use dcdn_protocol::{ChunkSet, ContentId, GroupId, PeerId, VERSION};
 use rand::rngs::StdRng;
 
 use self::members::Members;
+pub use self::peer_map::PeerMap;
 use crate::limit::{Rate, TokenBucket};
 
 /// Most peers that one answer names.
@@ -65,12 +67,21 @@ pub enum Effect {
     Close(PeerId, ErrorCode),
 }
 
+impl Effect {
+    /// Whose socket it is for.
+    pub fn to(&self) -> PeerId {
+        match self {
+            Self::Send(peer, _) | Self::Close(peer, _) => *peer,
+        }
+    }
+}
+
 /// All sockets and swarms of a server.
 #[derive(Debug)]
 pub struct Registry {
     limits: Limits,
     dice: StdRng,
-    peers: HashMap<PeerId, Peer>,
+    peers: PeerMap<Peer>,
     swarms: HashMap<ContentId, Members>,
     greeted: usize,
 }
@@ -87,7 +98,7 @@ struct Peer {
 impl Registry {
     /// Nobody is there yet. `dice` decide who is recommended.
     pub fn new(limits: Limits, dice: StdRng) -> Self {
-        Self { limits, dice, peers: HashMap::new(), swarms: HashMap::new(), greeted: 0 }
+        Self { limits, dice, peers: PeerMap::default(), swarms: HashMap::new(), greeted: 0 }
     }
 
     /// What follows from an event on the socket of `from`. Events of a peer that

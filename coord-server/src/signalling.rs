@@ -5,27 +5,28 @@
 //! Without an upgrade it answers 426.
 
 mod origin;
+mod outbox;
 mod socket;
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use axum::body::Bytes;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{ConnectInfo, FromRequestParts, RawQuery, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use dcdn_protocol::PeerId;
-use dcdn_protocol::message::coord::{ErrorCode, FromCoord, MAX_MESSAGE, Signal, ToCoord};
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use dcdn_protocol::message::coord::{FromCoord, MAX_MESSAGE};
+use dcdn_protocol::{PeerId, frame};
+use smallvec::SmallVec;
 
 pub use self::origin::{AllowedOrigins, NotAnOrigin};
+use self::outbox::{Outbox, Outgoing, Room};
 use crate::error::ApiError;
 use crate::limit::{SocketLimits, TooManySockets};
-use crate::metrics::{MessageLabels, Metrics, RefusalLabels};
-use crate::registry::{self, Effect, Event, Registry};
+use crate::metrics::Metrics;
+use crate::registry::{self, Effect, Event, PeerMap, Registry};
 use crate::server::Lifetime;
 
 /// Bounds and times of signalling.
@@ -39,6 +40,8 @@ pub struct Limits {
     pub sockets_per_address: usize,
     /// Messages that wait for one socket to take them; with one more it is cut.
     pub queue: usize,
+    /// Bytes of those.
+    pub queue_bytes: usize,
     /// Time from a socket's opening to its hello.
     pub hello_within: Duration,
     /// Time between two pings. A socket that says nothing for two of these, not
@@ -53,6 +56,7 @@ impl Default for Limits {
             sockets: 16_384,
             sockets_per_address: 1024,
             queue: 512,
+            queue_bytes: 256 * 1024,
             hello_within: Duration::from_secs(5),
             heartbeat: Duration::from_secs(20),
         }
@@ -68,27 +72,19 @@ pub struct Hub {
     sockets: Arc<SocketLimits>,
     metrics: Arc<Metrics>,
     life: Lifetime,
+    room: Room,
+}
+
+/// What is to be done for the socket at the end of `line`.
+struct Order {
+    line: Arc<Outbox>,
+    effect: Effect,
 }
 
 #[derive(Debug)]
 struct Switchboard {
     registry: Registry,
-    lines: HashMap<PeerId, Line>,
-}
-
-/// The way to one socket.
-#[derive(Debug)]
-struct Line {
-    queue: mpsc::Sender<Outgoing>,
-    cut: CancellationToken,
-}
-
-/// What a socket's task is to send.
-#[derive(Debug)]
-enum Outgoing {
-    Message(FromCoord),
-    Ping,
-    Close(ErrorCode),
+    lines: PeerMap<Arc<Outbox>>,
 }
 
 impl Hub {
@@ -101,16 +97,17 @@ impl Hub {
     ) -> Self {
         let registry = Registry::new(limits.socket, rand::make_rng());
         Self {
-            state: Mutex::new(Switchboard { registry, lines: HashMap::new() }),
+            state: Mutex::new(Switchboard { registry, lines: PeerMap::default() }),
             limits,
             origins,
             sockets: SocketLimits::new(limits.sockets, limits.sockets_per_address),
             metrics,
             life,
+            room: Room { messages: limits.queue, bytes: limits.queue_bytes },
         }
     }
 
-    fn connect(&self, line: Line) -> PeerId {
+    fn connect(&self, line: Arc<Outbox>) -> PeerId {
         let peer = PeerId(rand::random());
         let mut state = self.lock();
         state.registry.handle(peer, Event::Connected, Instant::now());
@@ -126,34 +123,46 @@ impl Hub {
         self.count(&state);
     }
 
-    /// Passes a socket's event on and carries out what follows.
+    /// Passes a socket's event on and carries out what follows. Whatever takes time is
+    /// done when others can have the registry again.
     fn handle(&self, from: PeerId, event: Event) {
-        self.metrics.messages.get_or_create(&MessageLabels { r#type: name_of(&event) }).inc();
+        self.metrics.messages.of(&event).inc();
         let now = Instant::now();
         let mut state = self.lock();
-        for effect in state.registry.handle(from, event, now) {
-            match effect {
-                Effect::Send(to, message) => self.send(&mut state, to, Outgoing::Message(message)),
-                Effect::Close(peer, code) => self.send(&mut state, peer, Outgoing::Close(code)),
-            }
-        }
+        let effects = state.registry.handle(from, event, now);
+        let orders: SmallVec<[Order; 1]> = effects
+            .into_iter()
+            .filter_map(|effect| {
+                let line = Arc::clone(state.lines.get(&effect.to())?);
+                Some(Order { line, effect })
+            })
+            .collect();
         self.count(&state);
+        drop(state);
+        for Order { line, effect } in orders {
+            self.carry_out(&line, effect);
+        }
     }
 
     /// Queues something for a socket. Who lets its queue run full is cut off, as
     /// is everything it is in: others must not wait for it, nor we keep its mail.
-    fn send(&self, state: &mut Switchboard, to: PeerId, outgoing: Outgoing) {
-        if let Outgoing::Message(FromCoord::Error { code, .. }) = &outgoing {
-            self.metrics.refusals.get_or_create(&RefusalLabels { code: name_of_code(*code) }).inc();
+    fn carry_out(&self, line: &Outbox, effect: Effect) {
+        let to = effect.to();
+        let outgoing = match effect {
+            Effect::Send(_, message) => {
+                if let FromCoord::Error { code, .. } = &message {
+                    self.metrics.refusals.of(*code).inc();
+                }
+                let Some(frame) = encode(&message) else { return };
+                Outgoing::Message(frame)
+            }
+            Effect::Close(_, code) => Outgoing::Close(code),
+        };
+        if line.put(outgoing, self.room).is_err() {
+            line.cut();
+            self.disconnect(to);
+            self.metrics.slow_readers.inc();
         }
-        let Some(line) = state.lines.get(&to) else { return };
-        if line.queue.try_send(outgoing).is_ok() {
-            return;
-        }
-        line.cut.cancel();
-        state.lines.remove(&to);
-        state.registry.handle(to, Event::Disconnected, Instant::now());
-        self.metrics.slow_readers.inc();
     }
 
     fn count(&self, state: &Switchboard) {
@@ -195,8 +204,8 @@ pub async fn open(
             .max_message_size(socket::HARD_LIMIT)
             .max_frame_size(socket::HARD_LIMIT)
             .read_buffer_size(4 * 1024)
-            .write_buffer_size(0)
-            .max_write_buffer_size(4 * MAX_MESSAGE)
+            .write_buffer_size(socket::WRITE_AT_ONCE)
+            .max_write_buffer_size(socket::WRITE_AT_ONCE + 4 * MAX_MESSAGE)
             .on_upgrade(move |socket| {
                 let tasks = hub.life.tasks.clone();
                 tasks.track_future(socket::attend(hub, socket, permit))
@@ -232,31 +241,13 @@ fn too_many(full: TooManySockets) -> Response {
     ([(header::RETRY_AFTER, "30")], error).into_response()
 }
 
-fn name_of(event: &Event) -> &'static str {
-    match event {
-        Event::Received(ToCoord::Hello { .. }, _) => "hello",
-        Event::Received(ToCoord::Join { .. }, _) => "join",
-        Event::Received(ToCoord::Have { .. }, _) => "have",
-        Event::Received(ToCoord::Leave { .. }, _) => "leave",
-        Event::Received(ToCoord::Signal { signal, .. }, _) => match signal {
-            Signal::Offer { .. } => "offer",
-            Signal::Answer { .. } => "answer",
-            Signal::Candidate { .. } => "candidate",
-        },
-        Event::Garbled(..) => "garbled",
-        Event::Connected => "connected",
-        Event::Disconnected => "disconnected",
-    }
-}
-
-/// As on the wire.
-fn name_of_code(code: ErrorCode) -> &'static str {
-    match code {
-        ErrorCode::BadMessage => "bad_message",
-        ErrorCode::Version => "version",
-        ErrorCode::HelloFirst => "hello_first",
-        ErrorCode::RateLimit => "rate_limit",
-        ErrorCode::TooManySwarms => "too_many_swarms",
-        ErrorCode::UnknownPeer => "unknown_peer",
+/// Every message of ours fits a frame: what it repeats of a page's is bounded.
+fn encode(message: &FromCoord) -> Option<Bytes> {
+    match frame::encode_head(message) {
+        Ok(bytes) => Some(bytes.into()),
+        Err(error) => {
+            tracing::error!(%error, "cannot encode a message");
+            None
+        }
     }
 }

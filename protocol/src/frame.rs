@@ -12,6 +12,9 @@ pub const PREFIX: usize = 2;
 /// Most bytes that a header may have.
 pub const MAX_HEADER: usize = u16::MAX as usize;
 
+/// Bytes that most frames fit in before their body.
+const USUAL: usize = 1024;
+
 /// A frame that could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
@@ -37,7 +40,8 @@ pub enum FrameError {
 /// # Errors
 /// If the header does not serialise or is over [`MAX_HEADER`].
 pub fn encode_head<H: Serialize>(header: &H) -> Result<Vec<u8>, FrameError> {
-    let mut bytes = vec![0; PREFIX];
+    let mut bytes = Vec::with_capacity(USUAL);
+    bytes.resize(PREFIX, 0);
     serde_json::to_writer(&mut bytes, header)?;
     let header_len = bytes.len() - PREFIX;
     let length = u16::try_from(header_len).map_err(|_| FrameError::HeaderTooLong(header_len))?;

@@ -1,20 +1,44 @@
 //! Identifiers: fixed-size bytes, written as lower-case hex on every wire.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 macro_rules! hex_id {
     ($(#[$doc:meta])* $name:ident, $len:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(transparent)]
-        pub struct $name(#[serde(with = "hex::serde")] pub [u8; $len]);
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; $len]);
+
+        impl $name {
+            /// Calls `with` on the id as it is written. Messages are full of ids, so none
+            /// is written into memory of its own.
+            fn written<T>(&self, with: impl FnOnce(&str) -> T) -> T {
+                let mut digits = [0; $len * 2];
+                // Fails only if there is no room for the digits.
+                let written = hex::encode_to_slice(self.0, &mut digits).map(|()| &digits[..]);
+                with(str::from_utf8(written.unwrap_or_default()).unwrap_or_default())
+            }
+        }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&hex::encode(self.0))
+                self.written(|text| f.write_str(text))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                self.written(|text| serializer.serialize_str(text))
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str(Digits(PhantomData))
             }
         }
 
@@ -64,4 +88,19 @@ hex_id! {
 pub struct InvalidId {
     kind: &'static str,
     digits: usize,
+}
+
+/// Reads an id where it stands, without a string in between.
+struct Digits<T>(PhantomData<T>);
+
+impl<T: FromStr<Err = InvalidId>> Visitor<'_> for Digits<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an id in hexadecimal digits")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
 }

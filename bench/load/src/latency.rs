@@ -69,7 +69,10 @@ async fn measure(plan: &Plan, lines: Vec<(Socket, Vec<u8>)>) -> Result<Latency> 
 }
 
 /// Puts questions, in turns on each way, until the time is over.
-async fn ask(plan: &Plan, ways: &[(Sender, Vec<u8>, Rc<RefCell<VecDeque<Instant>>>)]) -> Result<()> {
+async fn ask(
+    plan: &Plan,
+    ways: &[(Sender, Vec<u8>, Rc<RefCell<VecDeque<Instant>>>)],
+) -> Result<()> {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let start = Instant::now();

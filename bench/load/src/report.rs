@@ -64,12 +64,37 @@ impl Report {
         };
         row("echo, 256 B", small, small, echo(|it| it.small.busy));
         row("echo, 1,500 B", signal, signal, echo(|it| it.signal.busy));
-        row("relay, 10 in the swarm", coord(|it| it.relay[0].per_second), signal, coord(|it| it.relay[0].busy));
+        row(
+            "relay, 10 in the swarm",
+            coord(|it| it.relay[0].per_second),
+            signal,
+            coord(|it| it.relay[0].busy),
+        );
         let large = thousands(plan.peers);
-        row(&format!("relay, {large}"), coord(|it| it.relay[1].per_second), signal, coord(|it| it.relay[1].busy));
-        row("join, 10 in the swarm", coord(|it| it.join[0].per_second), small, coord(|it| it.join[0].busy));
-        row(&format!("join, {large}"), coord(|it| it.join[1].per_second), small, coord(|it| it.join[1].busy));
-        row("leave and join, 10", coord(|it| it.entering.per_second), small, coord(|it| it.entering.busy));
+        row(
+            &format!("relay, {large}"),
+            coord(|it| it.relay[1].per_second),
+            signal,
+            coord(|it| it.relay[1].busy),
+        );
+        row(
+            "join, 10 in the swarm",
+            coord(|it| it.join[0].per_second),
+            small,
+            coord(|it| it.join[0].busy),
+        );
+        row(
+            &format!("join, {large}"),
+            coord(|it| it.join[1].per_second),
+            small,
+            coord(|it| it.join[1].busy),
+        );
+        row(
+            "leave and join, 10",
+            coord(|it| it.entering.per_second),
+            small,
+            coord(|it| it.entering.busy),
+        );
 
         let _ = writeln!(
             text,
@@ -82,7 +107,11 @@ impl Report {
         };
         row("echo, 256 B", echo(|it| it.latency.p50), limit);
         row("join, 10 in the swarm", coord(|it| it.latency[0].p50), coord(|it| it.latency[0].p99));
-        row(&format!("join, {large}"), coord(|it| it.latency[1].p50), coord(|it| it.latency[1].p99));
+        row(
+            &format!("join, {large}"),
+            coord(|it| it.latency[1].p50),
+            coord(|it| it.latency[1].p99),
+        );
 
         let _ = writeln!(text, "\n| memory of the server | KiB |\n|---|---|");
         let mut row = |name: &str, bytes: f64| {

@@ -88,11 +88,7 @@ pub async fn relay(plan: &Plan, subject: &Subject, swarm: Swarm) -> Result<Throu
 
 /// The busy peers, each with its question; all have been answered once, with as many peers
 /// as they wanted.
-pub async fn joined(
-    plan: &Plan,
-    subject: &Subject,
-    swarm: Swarm,
-) -> Result<Vec<(Peer, Vec<u8>)>> {
+pub async fn joined(plan: &Plan, subject: &Subject, swarm: Swarm) -> Result<Vec<(Peer, Vec<u8>)>> {
     let peers = cast::peers(subject, 0, plan.sockets).await?;
     let mut lines = Vec::with_capacity(peers.len());
     for (number, peer) in peers.into_iter().enumerate() {
@@ -114,11 +110,7 @@ pub async fn joined(
 }
 
 /// Lets each socket send its frame as often as messages come, after `window` of them.
-async fn load(
-    plan: &Plan,
-    subject: &Subject,
-    lines: Vec<(Socket, Vec<u8>)>,
-) -> Result<Throughput> {
+async fn load(plan: &Plan, subject: &Subject, lines: Vec<(Socket, Vec<u8>)>) -> Result<Throughput> {
     let count = Rc::new(Cell::new(0u64));
     let local = LocalSet::new();
     for (socket, frame) in lines {

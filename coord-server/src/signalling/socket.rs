@@ -1,27 +1,31 @@
 //! One signalling socket, from its opening to its end.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
-use dcdn_protocol::PeerId;
-use dcdn_protocol::frame;
 use dcdn_protocol::message::coord::{ErrorCode, FromCoord, MAX_MESSAGE, ToCoord};
-use futures::stream::{SplitSink, SplitStream};
-use futures::{SinkExt, StreamExt};
-use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval, timeout};
-use tokio_util::sync::CancellationToken;
+use dcdn_protocol::{PeerId, frame};
+use futures::{SinkExt, StreamExt, poll};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::{Hub, Line, Outgoing, name_of_code};
+use super::outbox::{Outbox, Outgoing};
+use super::{Hub, encode};
 use crate::limit::SocketPermit;
+use crate::metrics::name_of_code;
 use crate::registry::Event;
 
 /// Bytes of a message at which the connection breaks. Between [`MAX_MESSAGE`] and
 /// this there is still time to say why.
 pub(super) const HARD_LIMIT: usize = 4 * MAX_MESSAGE;
+
+/// Bytes that are gathered for one write.
+pub(super) const WRITE_AT_ONCE: usize = 16 * 1024;
+
+/// Messages that are read before what they led to is written.
+const READ_AT_ONCE: usize = 32;
 
 /// Heartbeats without a sign of life after which a socket is dead.
 const MISSES: u32 = 2;
@@ -48,25 +52,18 @@ enum End {
 
 /// Serves a socket until it ends. At that moment, however it comes, the peer is
 /// out of its swarms.
-pub(super) async fn attend(hub: Arc<Hub>, socket: WebSocket, permit: SocketPermit) {
-    let (queue, mut outbox) = mpsc::channel(hub.limits.queue);
-    let cut = CancellationToken::new();
-    let presence = Presence::new(&hub, Line { queue: queue.clone(), cut: cut.clone() }, permit);
-    let (mut sink, mut stream) = socket.split();
-    let alive = AtomicBool::new(true);
-
+pub(super) async fn attend(hub: Arc<Hub>, mut socket: WebSocket, permit: SocketPermit) {
+    let outbox = Arc::new(Outbox::default());
+    let presence = Presence::new(&hub, &outbox, permit);
     let end = tokio::select! {
         biased;
         () = hub.life.stop.cancelled() => End::Stopping,
-        () = cut.cancelled() => End::Dead,
-        end = write(&mut sink, &mut outbox) => end,
-        end = read(&hub, presence.peer, &mut stream, &alive) => end,
-        () = heartbeat(hub.limits.heartbeat, &queue, &alive) => End::Dead,
+        end = converse(&hub, presence.peer, &mut socket, &outbox) => end,
     };
     tracing::debug!(peer = %presence.peer, ?end, "socket ends");
     drop(presence);
     // Whoever does not listen to the last words either is left alone.
-    let _ = timeout(FAREWELL, part(end, sink, stream)).await;
+    let _ = timeout(FAREWELL, part(end, socket)).await;
 }
 
 /// A peer's place in the hub, given up when dropped.
@@ -77,9 +74,9 @@ struct Presence<'a> {
 }
 
 impl<'a> Presence<'a> {
-    fn new(hub: &'a Hub, line: Line, permit: SocketPermit) -> Self {
+    fn new(hub: &'a Hub, outbox: &Arc<Outbox>, permit: SocketPermit) -> Self {
         hub.metrics.sockets.inc();
-        Self { hub, peer: hub.connect(line), _permit: permit }
+        Self { hub, peer: hub.connect(Arc::clone(outbox)), _permit: permit }
     }
 }
 
@@ -90,59 +87,116 @@ impl Drop for Presence<'_> {
     }
 }
 
-async fn write(
-    sink: &mut SplitSink<WebSocket, Message>,
-    outbox: &mut mpsc::Receiver<Outgoing>,
-) -> End {
-    while let Some(outgoing) = outbox.recv().await {
-        let message = match outgoing {
-            Outgoing::Message(message) => encode(&message),
-            Outgoing::Ping => Some(Message::Ping(Bytes::new())),
-            Outgoing::Close(code) => return End::Refused(code),
+/// Reads and writes until either ends. While the other side takes nothing, nothing more
+/// of it is read either.
+async fn converse(hub: &Hub, peer: PeerId, socket: &mut WebSocket, outbox: &Outbox) -> End {
+    let Ok(first) = timeout(hub.limits.hello_within, hear(socket)).await else {
+        return End::Silent;
+    };
+    match first {
+        Ok(event) => hub.handle(peer, event),
+        Err(end) => return end,
+    }
+    let heartbeat = hub.limits.heartbeat;
+    let mut beats = interval(heartbeat);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut silent_beats = 0;
+    loop {
+        let orders = tokio::select! {
+            biased;
+            orders = outbox.take() => match orders {
+                Some(orders) => orders,
+                None => return End::Dead,
+            },
+            message = socket.recv() => {
+                silent_beats = 0;
+                match read(hub, peer, socket, message).await {
+                    Ok(()) => continue,
+                    Err(end) => return end,
+                }
+            }
+            _ = beats.tick() => {
+                silent_beats += 1;
+                if silent_beats > MISSES {
+                    return End::Dead;
+                }
+                vec![Outgoing::Ping]
+            }
         };
-        let Some(message) = message else { continue };
-        if sink.send(message).await.is_err() {
-            return End::Gone;
+        let written = tokio::select! {
+            biased;
+            written = write(socket, orders) => written,
+            () = outbox.until_cut() => Err(End::Dead),
+            () = sleep(heartbeat * MISSES) => Err(End::Dead),
+        };
+        if let Err(end) = written {
+            return end;
         }
     }
-    End::Gone
 }
 
+/// Sends all of it, with as few writes as it takes.
+async fn write(socket: &mut WebSocket, orders: Vec<Outgoing>) -> Result<(), End> {
+    let mut refused = None;
+    for outgoing in orders {
+        let message = match outgoing {
+            Outgoing::Message(frame) => Message::Binary(frame),
+            Outgoing::Ping => Message::Ping(Bytes::new()),
+            Outgoing::Close(code) => {
+                refused = Some(code);
+                break;
+            }
+        };
+        socket.feed(message).await.map_err(|_| End::Gone)?;
+    }
+    socket.flush().await.map_err(|_| End::Gone)?;
+    refused.map_or(Ok(()), |code| Err(End::Refused(code)))
+}
+
+/// Obeys a message, and those that are there behind it.
 async fn read(
     hub: &Hub,
     peer: PeerId,
-    stream: &mut SplitStream<WebSocket>,
-    alive: &AtomicBool,
-) -> End {
-    let Ok(first) = timeout(hub.limits.hello_within, next(stream, alive)).await else {
-        return End::Silent;
-    };
-    let mut incoming = first;
-    loop {
-        match incoming {
-            Ok(event) => hub.handle(peer, event),
-            Err(end) => return end,
+    socket: &mut WebSocket,
+    first: Option<Result<Message, axum::Error>>,
+) -> Result<(), End> {
+    let mut message = first;
+    for _ in 1..READ_AT_ONCE {
+        if let Some(event) = understand(message)? {
+            hub.handle(peer, event);
         }
-        incoming = next(stream, alive).await;
+        match poll!(socket.next()) {
+            Poll::Ready(next) => message = next,
+            Poll::Pending => return Ok(()),
+        }
+    }
+    if let Some(event) = understand(message)? {
+        hub.handle(peer, event);
+    }
+    Ok(())
+}
+
+/// The next message that says something.
+async fn hear(socket: &mut WebSocket) -> Result<Event, End> {
+    loop {
+        if let Some(event) = understand(socket.recv().await)? {
+            return Ok(event);
+        }
     }
 }
 
-/// The next message; what the other side says only to show that it is there is
-/// noted in `alive`.
-async fn next(stream: &mut SplitStream<WebSocket>, alive: &AtomicBool) -> Result<Event, End> {
-    loop {
-        let Some(Ok(message)) = stream.next().await else { return Err(End::Gone) };
-        alive.store(true, Ordering::Relaxed);
-        match message {
-            Message::Binary(bytes) if bytes.len() > MAX_MESSAGE => return Err(End::TooLong),
-            Message::Text(text) if text.len() > MAX_MESSAGE => return Err(End::TooLong),
-            Message::Binary(bytes) => return Ok(decode(&bytes)),
-            Message::Text(text) => {
-                return Ok(Event::Garbled("messages are binary".to_owned(), text.len()));
-            }
-            Message::Ping(_) | Message::Pong(_) => {}
-            Message::Close(_) => return Err(End::Gone),
+/// What came; `None` if it only shows that the other side is there.
+fn understand(message: Option<Result<Message, axum::Error>>) -> Result<Option<Event>, End> {
+    let Some(Ok(message)) = message else { return Err(End::Gone) };
+    match message {
+        Message::Binary(bytes) if bytes.len() > MAX_MESSAGE => Err(End::TooLong),
+        Message::Text(text) if text.len() > MAX_MESSAGE => Err(End::TooLong),
+        Message::Binary(bytes) => Ok(Some(decode(&bytes))),
+        Message::Text(text) => {
+            Ok(Some(Event::Garbled("messages are binary".to_owned(), text.len())))
         }
+        Message::Ping(_) | Message::Pong(_) => Ok(None),
+        Message::Close(_) => Err(End::Gone),
     }
 }
 
@@ -154,40 +208,9 @@ fn decode(bytes: &[u8]) -> Event {
     }
 }
 
-/// Every message of ours fits a frame: what it repeats of a page's is bounded.
-fn encode(message: &FromCoord) -> Option<Message> {
-    match frame::encode(message, &[]) {
-        Ok(bytes) => Some(Message::Binary(bytes.into())),
-        Err(error) => {
-            tracing::error!(%error, "cannot encode a message");
-            None
-        }
-    }
-}
-
-/// Ends when the other side has shown no life for [`MISSES`] periods.
-async fn heartbeat(period: Duration, queue: &mpsc::Sender<Outgoing>, alive: &AtomicBool) {
-    let mut beats = interval(period);
-    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut missed = 0;
-    loop {
-        beats.tick().await;
-        missed = if alive.swap(false, Ordering::Relaxed) { 0 } else { missed + 1 };
-        if missed >= MISSES {
-            return;
-        }
-        // A full queue is the hub's affair; it holds a ping or something better.
-        let _ = queue.try_send(Outgoing::Ping);
-    }
-}
-
 /// Says why, closes, and waits for the other side to close too, so that the last
 /// words are not lost with the connection.
-async fn part(
-    end: End,
-    mut sink: SplitSink<WebSocket, Message>,
-    mut stream: SplitStream<WebSocket>,
-) {
+async fn part(end: End, mut socket: WebSocket) {
     let (status, said) = match end {
         End::Gone => (close_code::NORMAL, None),
         End::Dead => return,
@@ -206,12 +229,12 @@ async fn part(
         reason = name_of_code(code);
         let error = message.map(|message| FromCoord::Error { code, message, peer: None });
         if let Some(error) = error.as_ref().and_then(encode) {
-            let _ = sink.send(error).await;
+            let _ = socket.send(Message::Binary(error)).await;
         }
     }
     let close = CloseFrame { code: status, reason: reason.into() };
-    if sink.send(Message::Close(Some(close))).await.is_err() {
+    if socket.send(Message::Close(Some(close))).await.is_err() {
         return;
     }
-    while let Some(Ok(_)) = stream.next().await {}
+    while let Some(Ok(_)) = socket.recv().await {}
 }

@@ -1,5 +1,7 @@
 //! Page <-> coordination server: binary WebSocket messages, one frame each, no body.
 
+mod reading;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{ChunkSet, ContentId, GroupId, PeerId};
@@ -29,7 +31,7 @@ pub const HAVE_INTERVAL_MS: u32 = 5_000;
 
 /// From a page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase")]
+#[serde(tag = "type", rename_all = "camelCase", try_from = "reading::ToCoordFields")]
 pub enum ToCoord {
     /// First message. Anything else before it is an error.
     Hello {
@@ -46,7 +48,7 @@ pub enum ToCoord {
         want: u8,
         /// What the sender uploads of the content; replaces what it said before. At
         /// most [`MAX_HELD_RUNS`] runs count.
-        #[serde(default, skip_serializing_if = "ChunkSet::is_empty")]
+        #[serde(skip_serializing_if = "ChunkSet::is_empty")]
         have: ChunkSet,
     },
     /// The sender holds more of a content than it said when it joined. Not answered,
@@ -134,7 +136,7 @@ impl From<PeerId> for Recommended {
 /// makes the offer is whoever wants something; when both offer at once, the
 /// offer of the smaller [`PeerId`] stands and the other side drops its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "camelCase")]
+#[serde(tag = "kind", rename_all = "camelCase", try_from = "reading::SignalFields")]
 pub enum Signal {
     /// A session description that opens a connection.
     Offer {
@@ -153,10 +155,10 @@ pub enum Signal {
         /// `candidate:…`, at most [`MAX_CANDIDATE`] bytes.
         candidate: String,
         /// Media section by name.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         sdp_mid: Option<String>,
         /// Media section by position.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         sdp_m_line_index: Option<u16>,
     },
 }

@@ -1,0 +1,97 @@
+//! Counters of signalling by kind, found without looking anything up: each message counts.
+
+use dcdn_protocol::message::coord::{ErrorCode, Signal, ToCoord};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+
+use crate::registry::Event;
+
+/// Messages from pages by `type`.
+#[derive(Debug)]
+pub struct Messages([Counter; KINDS.len()]);
+
+/// Errors sent to pages by `code`.
+#[derive(Debug)]
+pub struct Refusals([Counter; CODES.len()]);
+
+/// What a message was.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct MessageLabels {
+    r#type: &'static str,
+}
+
+/// Why a message was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RefusalLabels {
+    code: &'static str,
+}
+
+const KINDS: [&str; 8] =
+    ["hello", "join", "have", "leave", "offer", "answer", "candidate", "garbled"];
+
+const CODES: [ErrorCode; 6] = [
+    ErrorCode::BadMessage,
+    ErrorCode::Version,
+    ErrorCode::HelloFirst,
+    ErrorCode::RateLimit,
+    ErrorCode::TooManySwarms,
+    ErrorCode::UnknownPeer,
+];
+
+impl Messages {
+    pub(super) fn new(family: &Family<MessageLabels, Counter>) -> Self {
+        Self(KINDS.map(|r#type| family.get_or_create_owned(&MessageLabels { r#type })))
+    }
+
+    /// The counter of such messages.
+    pub fn of(&self, event: &Event) -> &Counter {
+        let place = match event {
+            Event::Received(ToCoord::Hello { .. }, _) => 0,
+            Event::Received(ToCoord::Join { .. }, _) => 1,
+            Event::Received(ToCoord::Have { .. }, _) => 2,
+            Event::Received(ToCoord::Leave { .. }, _) => 3,
+            Event::Received(ToCoord::Signal { signal, .. }, _) => match signal {
+                Signal::Offer { .. } => 4,
+                Signal::Answer { .. } => 5,
+                Signal::Candidate { .. } => 6,
+            },
+            // Sockets that open and close are no messages and not counted here.
+            Event::Garbled(..) | Event::Connected | Event::Disconnected => 7,
+        };
+        &self.0[place]
+    }
+}
+
+impl Refusals {
+    pub(super) fn new(family: &Family<RefusalLabels, Counter>) -> Self {
+        let counter =
+            |code| family.get_or_create_owned(&RefusalLabels { code: name_of_code(code) });
+        Self(CODES.map(counter))
+    }
+
+    /// The counter of such errors.
+    pub fn of(&self, code: ErrorCode) -> &Counter {
+        let place = match code {
+            ErrorCode::BadMessage => 0,
+            ErrorCode::Version => 1,
+            ErrorCode::HelloFirst => 2,
+            ErrorCode::RateLimit => 3,
+            ErrorCode::TooManySwarms => 4,
+            ErrorCode::UnknownPeer => 5,
+        };
+        &self.0[place]
+    }
+}
+
+/// As on the wire.
+pub fn name_of_code(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::BadMessage => "bad_message",
+        ErrorCode::Version => "version",
+        ErrorCode::HelloFirst => "hello_first",
+        ErrorCode::RateLimit => "rate_limit",
+        ErrorCode::TooManySwarms => "too_many_swarms",
+        ErrorCode::UnknownPeer => "unknown_peer",
+    }
+}
