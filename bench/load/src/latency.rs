@@ -43,13 +43,21 @@ pub async fn joins(plan: &Plan, subject: &Subject, swarm: Swarm) -> Result<Laten
     measure(plan, lines.into_iter().map(|(peer, frame)| (peer.socket, frame)).collect()).await
 }
 
+/// A socket on which to ask.
+struct Way {
+    sender: Sender,
+    frame: Vec<u8>,
+    /// When those were asked that have no answer yet.
+    asked: Rc<RefCell<VecDeque<Instant>>>,
+}
+
 async fn measure(plan: &Plan, lines: Vec<(Socket, Vec<u8>)>) -> Result<Latency> {
     let times = Rc::new(RefCell::new(Vec::new()));
     let local = LocalSet::new();
     let mut ways = Vec::new();
     for (mut socket, frame) in lines {
         let asked: Rc<RefCell<VecDeque<Instant>>> = Rc::default();
-        ways.push((socket.sender(), frame, Rc::clone(&asked)));
+        ways.push(Way { sender: socket.sender(), frame, asked: Rc::clone(&asked) });
         let times = Rc::clone(&times);
         local.spawn_local(async move {
             while let Ok(came) = socket.receive(|_| {}).await {
@@ -64,25 +72,22 @@ async fn measure(plan: &Plan, lines: Vec<(Socket, Vec<u8>)>) -> Result<Latency> 
     let mut times: Vec<Duration> = times.take();
     ensure!(!times.is_empty(), "nothing was answered");
     times.sort_unstable();
-    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e6;
-    Ok(Latency { p50: at(0.5), p99: at(0.99) })
+    let at = |percent: usize| times[(times.len() - 1) * percent / 100].as_secs_f64() * 1e6;
+    Ok(Latency { p50: at(50), p99: at(99) })
 }
 
 /// Puts questions, in turns on each way, until the time is over.
-async fn ask(
-    plan: &Plan,
-    ways: &[(Sender, Vec<u8>, Rc<RefCell<VecDeque<Instant>>>)],
-) -> Result<()> {
+async fn ask(plan: &Plan, ways: &[Way]) -> Result<()> {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let start = Instant::now();
-    let mut put = 0u64;
+    let mut put = 0;
     let mut turns = ways.iter().cycle();
     while start.elapsed() < plan.time() {
         ticks.tick().await;
-        let due = (start.elapsed().as_secs_f64() * f64::from(plan.rate)) as u64;
+        let due = start.elapsed().as_micros() * u128::from(plan.rate) / 1_000_000;
         while put < due {
-            let Some((sender, frame, asked)) = turns.next() else { return Ok(()) };
+            let Some(Way { sender, frame, asked }) = turns.next() else { return Ok(()) };
             asked.borrow_mut().push_back(Instant::now());
             sender.send(frame).await?;
             put += 1;
