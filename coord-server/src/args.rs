@@ -4,21 +4,70 @@ mod limits;
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use axum::http::HeaderValue;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Parser, value_parser};
+use clap::{Parser, Subcommand, value_parser};
 use coord_server::origin::url::OriginUrl;
 use coord_server::signalling::AllowedOrigins;
-use coord_server::{Config, OriginSettings};
+use coord_server::{Config, OriginSettings, Source};
 use dcdn_protocol::config::{MAX_MIXED_HTTP_PERCENT, MAX_SLACK_PERCENT};
 use dcdn_protocol::{PolicyName, SiteConfig};
+
+use crate::store_path;
 
 /// Serves a site and lets its visitors deliver it to each other.
 ///
 /// Prints the site's URL on standard output when it is ready. Logs go to standard
 /// error; RUST_LOG says how much of them (error, warn, info, debug, trace).
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Cli {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub task: Option<Task>,
+
+    /// How to serve.
+    #[command(flatten)]
+    pub serve: Args,
+}
+
+/// What else the program does.
+#[derive(Debug, Subcommand)]
+pub enum Task {
+    /// Makes the manifests of a directory ahead, so that the server need not when visitors
+    /// come. They count for copies of the files that keep length and time of modification
+    Manifest(Ahead),
+}
+
+/// Flags of `manifest`.
+#[derive(Debug, clap::Args)]
+pub struct Ahead {
+    /// Directory of the site
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+
+    /// Files of fewer bytes get no manifest
+    #[arg(long, value_name = "BYTES", default_value_t = SiteConfig::default().min_bytes)]
+    pub min_bytes: u64,
+
+    /// File to put them in: what the server is told with its own --manifest-store [default:
+    /// where a server of this directory looks]
+    #[arg(long, value_name = "PATH")]
+    manifest_store: Option<PathBuf>,
+}
+
+impl Ahead {
+    /// Where to put the manifests.
+    pub fn store(&self) -> anyhow::Result<PathBuf> {
+        let chosen = self.manifest_store.clone();
+        let default = || store_path::of_root(&self.directory);
+        chosen.or_else(default).context("say where to put the manifests: --manifest-store PATH")
+    }
+}
+
+/// Flags of the server.
+#[derive(Debug, clap::Args)]
 pub struct Args {
     /// Directory of the site
     #[arg(long, value_name = "DIR", required_unless_present = "origin")]
@@ -96,6 +145,11 @@ pub struct Args {
     #[arg(long)]
     persist_store: bool,
 
+    /// File that keeps manifests across restarts, or `none` [default: manifests.redb in
+    /// systemd's $STATE_DIRECTORY, or a file of this site's own below ~/.cache/dcdn]
+    #[arg(long, value_name = "PATH")]
+    manifest_store: Option<PathBuf>,
+
     /// The off switch: pages are plain HTTP and remove the worker
     #[arg(long)]
     disabled: bool,
@@ -134,6 +188,14 @@ impl Args {
             persist_store: self.persist_store,
             ..config.site
         };
+        config.manifest_store = match &self.manifest_store {
+            Some(path) if path == Path::new(NO_STORE) => None,
+            Some(path) => Some(path.clone()),
+            None => match &config.source {
+                Source::Root(root) => store_path::of_root(root),
+                Source::Origin(origin) => store_path::of_origin(&origin.url),
+            },
+        };
         config.cache_control.clone_from(&self.cache_control);
         config.origins = AllowedOrigins::new(self.allow_origin.iter().map(String::as_str))?;
         config.signalling = self.sockets.limits();
@@ -142,6 +204,8 @@ impl Args {
 }
 
 const NO_STUN: &str = "none";
+
+const NO_STORE: &str = "none";
 
 /// Names and lists every policy that there is.
 fn policies() -> impl TypedValueParser<Value = PolicyName> {

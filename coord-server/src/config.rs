@@ -8,6 +8,7 @@ use axum::http::HeaderValue;
 use dcdn_protocol::SiteConfig;
 
 use crate::assets::Assets;
+use crate::manifest::store::StoreError;
 use crate::origin::OriginSettings;
 use crate::signalling::{self, AllowedOrigins};
 
@@ -26,6 +27,8 @@ pub struct Config {
     pub origins: AllowedOrigins,
     /// Bounds and times of signalling.
     pub signalling: signalling::Limits,
+    /// The file in which manifests are kept across restarts.
+    pub manifest_store: Option<PathBuf>,
     /// How long open responses may go on after the server was told to stop.
     pub grace: Duration,
 }
@@ -56,7 +59,8 @@ impl Config {
             assets: Assets::embedded(),
             origins: AllowedOrigins::default(),
             signalling: signalling::Limits::default(),
-            grace: Duration::from_secs(5),
+            manifest_store: None,
+            grace: Duration::from_secs(3),
         }
     }
 }
@@ -92,4 +96,7 @@ pub enum SetupError {
     /// The site's own server cannot be asked.
     #[error("cannot use the origin")]
     Origin(#[source] io::Error),
+    /// Manifests cannot be kept.
+    #[error("choose another file with --manifest-store PATH")]
+    Store(#[source] StoreError),
 }

@@ -1,6 +1,7 @@
 //! `coord-server`: its command line.
 
 mod args;
+mod store_path;
 
 use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,19 +11,25 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use coord_server::Source;
+use coord_server::manifest::ahead;
+use coord_server::manifest::store::Store;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
-use crate::args::Args;
+use crate::args::{Ahead, Args, Cli, Task};
 
 /// Time that files still being read may hold up the end of the process.
-const LINGER: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let Cli { task, serve } = Cli::parse();
     start_log();
-    match start(&args) {
+    let result = match task {
+        None => start(&serve),
+        Some(Task::Manifest(ahead)) => make_manifests(&ahead),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("coord-server: {error:#}");
@@ -58,6 +65,21 @@ fn start(args: &Args) -> anyhow::Result<()> {
     });
     runtime.shutdown_timeout(LINGER);
     result
+}
+
+fn make_manifests(args: &Ahead) -> anyhow::Result<()> {
+    let path = args.store()?;
+    let store = Store::open(&path)?;
+    let made = ahead::make(&args.directory, args.min_bytes, &store)?;
+    println!(
+        "{} files hashed, {} unchanged, {} below {} bytes; in {}",
+        made.hashed,
+        made.known,
+        made.small,
+        args.min_bytes,
+        path.display()
+    );
+    Ok(())
 }
 
 /// An origin whose name must not be asked is a mistake; one whose name is not known yet may

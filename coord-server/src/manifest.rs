@@ -20,11 +20,14 @@
 //! | `busy` | 503 | too many manifests are being made |
 //! | `changing` | 503 | the file changed each time that it was hashed |
 
+pub mod ahead;
 mod error;
 mod files;
 mod flights;
 mod hashing;
+mod record;
 mod remote;
+pub mod store;
 mod streamed;
 
 use std::sync::Arc;

@@ -11,6 +11,7 @@ pub mod proxy;
 mod upgrade;
 pub mod url;
 
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -163,6 +164,13 @@ impl Origin {
             let next = next.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
             Ok(next.map(|piece| (piece, pieces)))
         }))
+    }
+}
+
+/// Which server it is, and whom it is asked to be.
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.url, self.host.to_str().unwrap_or_default())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,7 @@ use tower_http::trace::TraceLayer;
 
 use crate::assets::{self, Assets};
 use crate::config::{Config, SetupError, Source};
+use crate::manifest::store::{Store, StoreError};
 use crate::manifest::{self, Files, Manifests, Remote};
 use crate::metrics::{self, Metrics};
 use crate::origin::Origin;
@@ -129,18 +131,24 @@ pub fn app(config: Config, life: &Lifetime) -> Result<Router, SetupError> {
     let metrics = Arc::new(Metrics::new());
     let hub = Hub::new(config.signalling, config.origins, Arc::clone(&metrics), life.clone());
     let min_bytes = config.site.min_bytes;
+    let store = open_store(config.manifest_store.as_deref())?;
     let (manifests, site) = match config.source {
         Source::Root(root) => {
             let root = Root::new(root);
             let control = config.cache_control.as_ref().and_then(|it| it.to_str().ok());
-            let files =
-                Files::new(root.clone(), min_bytes, control.map(str::to_owned), metrics.clone());
+            let files = Files::new(
+                root.clone(),
+                min_bytes,
+                control.map(str::to_owned),
+                store,
+                metrics.clone(),
+            );
             let site = Site::new(root, config.cache_control, Arc::clone(&metrics));
             (Manifests::Files(files), get_site(site))
         }
         Source::Origin(settings) => {
             let origin = Origin::new(&settings).map_err(SetupError::Origin)?;
-            let remote = Remote::new(origin.clone(), min_bytes, Arc::clone(&metrics));
+            let remote = Remote::new(origin.clone(), min_bytes, store, Arc::clone(&metrics));
             let proxy = Proxy::new(origin, Arc::clone(&metrics), life.clone());
             (Manifests::Remote(remote), get_origin(proxy))
         }
@@ -163,6 +171,19 @@ pub fn app(config: Config, life: &Lifetime) -> Result<Router, SetupError> {
         .route("/metrics", get(metrics::show).with_state(metrics))
         .layer(no_sniffing());
     Ok(own.merge(site).layer(TraceLayer::new_for_http()))
+}
+
+/// A store that another process has, as while one server takes over from another, is done
+/// without.
+fn open_store(path: Option<&Path>) -> Result<Store, SetupError> {
+    let Some(path) = path else { return Ok(Store::default()) };
+    match Store::open(path) {
+        Err(error @ StoreError::InUse(_)) => {
+            tracing::warn!("{error}; manifests are not kept");
+            Ok(Store::default())
+        }
+        result => result.map_err(SetupError::Store),
+    }
 }
 
 /// Every other URL is a file.

@@ -8,6 +8,7 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -21,6 +22,8 @@ pub struct Server {
     source: [OsString; 2],
     options: Vec<String>,
     address: String,
+    /// Where it keeps manifests, rather than with the user's.
+    cache: TempDir,
 }
 
 impl Server {
@@ -30,7 +33,7 @@ impl Server {
     /// If there is no binary, or it does not say its URL within [`PATIENCE`].
     pub async fn start(root: &Path, options: &[&str]) -> Result<Self> {
         let options = options.iter().map(ToString::to_string).collect();
-        Self::listen(["--root".into(), root.into()], options, "127.0.0.1:0").await
+        Self::listen(["--root".into(), root.into()], options, "127.0.0.1:0", cache()?).await
     }
 
     /// The same before a site's own server at the URL `origin`.
@@ -39,15 +42,22 @@ impl Server {
     /// As [`Server::start`].
     pub async fn before(origin: &str, options: &[&str]) -> Result<Self> {
         let options = options.iter().map(ToString::to_string).collect();
-        Self::listen(["--origin".into(), origin.into()], options, "127.0.0.1:0").await
+        Self::listen(["--origin".into(), origin.into()], options, "127.0.0.1:0", cache()?).await
     }
 
-    async fn listen(source: [OsString; 2], options: Vec<String>, listen: &str) -> Result<Self> {
+    async fn listen(
+        source: [OsString; 2],
+        options: Vec<String>,
+        listen: &str,
+        cache: TempDir,
+    ) -> Result<Self> {
         let program = binary()?;
         let mut process = Command::new(&program)
             .args(&source)
             .args(["--listen", listen])
             .args(&options)
+            .env_remove("STATE_DIRECTORY")
+            .env("XDG_CACHE_HOME", cache.path())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -66,7 +76,7 @@ impl Server {
         .context("the server did not say its URL")??;
         // Read on, so that the server never blocks on a full pipe.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Ok(Self { process, source, options, address })
+        Ok(Self { process, source, options, address, cache })
     }
 
     /// `host:port` that it listens on.
@@ -97,7 +107,9 @@ impl Server {
     /// # Errors
     /// As [`Server::start`].
     pub async fn restart(&mut self) -> Result<()> {
-        *self = Self::listen(self.source.clone(), self.options.clone(), &self.address).await?;
+        let cache = std::mem::replace(&mut self.cache, cache()?);
+        *self =
+            Self::listen(self.source.clone(), self.options.clone(), &self.address, cache).await?;
         Ok(())
     }
 
@@ -135,6 +147,10 @@ impl Server {
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         value.with_context(|| format!("no {name} in {text}"))?.parse().context(name.to_owned())
     }
+}
+
+fn cache() -> Result<TempDir> {
+    Ok(tempfile::Builder::new().prefix("dcdn-cache-").tempdir()?)
 }
 
 /// The server that `cargo xtask build` left beside the folder of this test's profile.

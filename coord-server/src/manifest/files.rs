@@ -7,6 +7,7 @@ use dcdn_protocol::caching::CacheControl;
 
 use super::error::ManifestError;
 use super::hashing::{HashError, Hasher};
+use super::store::Store;
 use crate::metrics::Metrics;
 use crate::site::path::SitePath;
 use crate::site::root::{Root, SiteFile};
@@ -25,14 +26,15 @@ pub struct Files {
 
 impl Files {
     /// Manifests of the files below `root` of at least `min_bytes`, all of which are sent
-    /// with this `Cache-Control`.
+    /// with this `Cache-Control`. Hashes are kept in `store`.
     pub fn new(
         root: Root,
         min_bytes: u64,
         cache_control: Option<String>,
+        store: Store,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { root, min_bytes, cache_control, hasher: Hasher::new(metrics) }
+        Self { root, min_bytes, cache_control, hasher: Hasher::new(store, metrics) }
     }
 
     /// The manifest of the file that `path` stands for, with `url` as its URL.

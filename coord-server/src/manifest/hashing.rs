@@ -1,7 +1,7 @@
-//! Hashes files, each version of each once.
+//! Hashes files, each version of each once, across restarts too.
 
 use std::io::{self, ErrorKind, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::SystemTime;
@@ -11,6 +11,8 @@ use dcdn_protocol::{ChunkHash, Layout};
 use moka::future::Cache;
 use tokio::sync::Semaphore;
 
+use super::record;
+use super::store::Store;
 use crate::metrics::Metrics;
 use crate::site::root::{FileVersion, SiteFile};
 
@@ -29,6 +31,7 @@ pub(super) const ENTRY_BYTES: u32 = 512;
 #[derive(Clone, Debug)]
 pub struct Hasher {
     remembered: Cache<Key, Arc<Hashes>>,
+    store: Store,
     threads: Arc<Semaphore>,
     metrics: Arc<Metrics>,
 }
@@ -53,8 +56,8 @@ pub struct Hashes {
 }
 
 impl Hasher {
-    /// Remembers nothing yet.
-    pub fn new(metrics: Arc<Metrics>) -> Self {
+    /// Remembers what is in `store`.
+    pub fn new(store: Store, metrics: Arc<Metrics>) -> Self {
         let remembered = Cache::builder()
             .max_capacity(REMEMBERED_BYTES)
             .weigher(|_, hashes: &Arc<Hashes>| {
@@ -63,7 +66,7 @@ impl Hasher {
             })
             .build();
         let threads = available_parallelism().map_or(1, usize::from);
-        Self { remembered, threads: Arc::new(Semaphore::new(threads)), metrics }
+        Self { remembered, store, threads: Arc::new(Semaphore::new(threads)), metrics }
     }
 
     /// The hashes of an open file that stands at its start.
@@ -90,15 +93,36 @@ impl Hasher {
 
     async fn compute(&self, file: SiteFile) -> Result<Arc<Hashes>, HashError> {
         let _turn = self.threads.acquire().await.map_err(|_| HashError::Stopped)?;
-        self.metrics.manifests_hashed.inc();
-        let hashing = tokio::task::spawn_blocking(move || hash_file(file));
+        let (store, metrics) = (self.store.clone(), Arc::clone(&self.metrics));
+        let hashing = tokio::task::spawn_blocking(move || find(file, &store, &metrics));
         Ok(Arc::new(hashing.await.map_err(|_| HashError::Stopped)??))
     }
 }
 
+/// Under what a file's hashes are stored.
+pub(super) fn key(location: &Path) -> String {
+    format!("file {}", location.display())
+}
+
+/// The hashes of an open file: stored ones, or else new ones, which are stored before
+/// anybody is told.
+fn find(file: SiteFile, store: &Store, metrics: &Metrics) -> Result<Hashes, HashError> {
+    let (key, version) = (key(&file.location), file.version.clone());
+    let stored = store.get(&key).and_then(|record| record::decode(&record, &version));
+    if let Some((layout, chunks)) = stored {
+        return Ok(Hashes { layout, chunks, settled: true });
+    }
+    metrics.manifests_hashed.inc();
+    let hashes = hash_file(file, |_| {})?;
+    if hashes.settled {
+        store.put(&key, &record::encode(version.stamp(), hashes.layout, &hashes.chunks));
+    }
+    Ok(hashes)
+}
+
 /// Reads a file through. What it had when opened must be what it has at the end,
-/// or the hashes may be those of a mixture.
-fn hash_file(opened: SiteFile) -> Result<Hashes, HashError> {
+/// or the hashes may be those of a mixture. `progress` hears how many bytes have been read.
+pub(super) fn hash_file(opened: SiteFile, progress: impl Fn(u64)) -> Result<Hashes, HashError> {
     let SiteFile { mut file, version, .. } = opened;
     let settled = version.is_settled(SystemTime::now());
     let layout = layout_for(version.length).map_err(HashError::TooLarge)?;
@@ -109,6 +133,7 @@ fn hash_file(opened: SiteFile) -> Result<Hashes, HashError> {
         let bytes = &mut buffer[..layout.size_of(chunk) as usize];
         file.read_exact(bytes)?;
         chunks.push(ChunkHash::of(bytes));
+        progress(bytes.len() as u64);
     }
     if FileVersion::of(&file.metadata()?) != version {
         return Err(HashError::Changed);
@@ -198,7 +223,7 @@ mod tests {
         let bytes: Vec<u8> = (0..LENGTH).map(|i| (i % 251).to_le_bytes()[0]).collect();
         let (directory, _) = site_with(&bytes);
 
-        let hashes = hash_file(open(&directory)).unwrap();
+        let hashes = hash_file(open(&directory), |_| {}).unwrap();
 
         let expected: Vec<_> =
             bytes.chunks(DEFAULT_CHUNK_SIZE as usize).map(ChunkHash::of).collect();
@@ -222,7 +247,7 @@ mod tests {
 
             change(&path);
 
-            assert!(matches!(hash_file(opened), Err(HashError::Changed)));
+            assert!(matches!(hash_file(opened, |_| {}), Err(HashError::Changed)));
         }
     }
 
@@ -246,7 +271,7 @@ mod tests {
     #[tokio::test]
     async fn a_file_is_read_once_however_many_ask() {
         let (directory, _) = site_with(&[1; LENGTH]);
-        let hasher = Hasher::new(Arc::new(Metrics::new()));
+        let hasher = Hasher::new(Store::default(), Arc::new(Metrics::new()));
 
         let asking = (0..20).map(|_| hasher.hash(open(&directory)));
         let answers = futures::future::join_all(asking).await;
@@ -258,7 +283,7 @@ mod tests {
     #[tokio::test]
     async fn who_goes_away_does_not_take_the_work_along() {
         let (directory, _) = site_with(&[1; LENGTH]);
-        let hasher = Hasher::new(Arc::new(Metrics::new()));
+        let hasher = Hasher::new(Store::default(), Arc::new(Metrics::new()));
         let turns = u32::try_from(hasher.threads.available_permits()).unwrap();
         let held = Arc::clone(&hasher.threads).acquire_many_owned(turns).await.unwrap();
 
@@ -276,7 +301,7 @@ mod tests {
     #[tokio::test]
     async fn a_file_written_just_now_is_not_remembered() {
         let (directory, path) = site_with(&[1; LENGTH]);
-        let hasher = Hasher::new(Arc::new(Metrics::new()));
+        let hasher = Hasher::new(Store::default(), Arc::new(Metrics::new()));
         fs::File::options()
             .write(true)
             .open(&path)

@@ -20,6 +20,7 @@ use self::answer::Described;
 use super::error::ManifestError;
 use super::flights::{Flights, NoFlight};
 use super::hashing::{ENTRY_BYTES, REMEMBERED_BYTES};
+use super::store::Store;
 use super::streamed::ChunkHasher;
 use crate::error::ApiError;
 use crate::metrics::Metrics;
@@ -42,6 +43,7 @@ struct Inner {
     known: Cache<String, Arc<Known>>,
     questions: Flights<String, Result<Arc<Manifest>, ApiError>>,
     turns: Semaphore,
+    store: Store,
     metrics: Arc<Metrics>,
 }
 
@@ -53,8 +55,8 @@ struct Known {
 }
 
 impl Remote {
-    /// Manifests of what `origin` sends of at least `min_bytes`.
-    pub fn new(origin: Origin, min_bytes: u64, metrics: Arc<Metrics>) -> Self {
+    /// Manifests of what `origin` sends of at least `min_bytes`, kept in `store`.
+    pub fn new(origin: Origin, min_bytes: u64, store: Store, metrics: Arc<Metrics>) -> Self {
         let known = Cache::builder()
             .max_capacity(REMEMBERED_BYTES)
             .weigher(|url: &String, known: &Arc<Known>| {
@@ -68,6 +70,7 @@ impl Remote {
             known,
             questions: Flights::new(QUESTIONS_AT_ONCE),
             turns: Semaphore::new(FETCHED_AT_ONCE),
+            store,
             metrics,
         }))
     }
@@ -114,23 +117,26 @@ impl Inner {
         scheme: HeaderValue,
         known: Option<Arc<Known>>,
     ) -> Result<Arc<Manifest>, ManifestError> {
+        let known = match known {
+            Some(known) => Some(Arc::clone(&known.manifest)),
+            None => self.stored(url).await,
+        };
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-proto", scheme);
         if let Some(known) = &known {
-            add_conditions(&mut headers, &known.manifest);
+            add_conditions(&mut headers, known);
         }
         let asked_at = Instant::now();
         let response = self.origin.get(target, headers).await.map_err(ManifestError::Origin)?;
         let (head, body) = response.into_parts();
         if let (StatusCode::NOT_MODIFIED, Some(known)) = (head.status, &known) {
-            let cache_control = answer::still_shared(&head.headers, &known.manifest)?;
-            let manifest = Manifest::clone(&known.manifest).with_cache_control(cache_control);
+            let cache_control = answer::still_shared(&head.headers, known)?;
+            let manifest = Manifest::clone(known).with_cache_control(cache_control);
             return Ok(self.remember(url, manifest, &head.headers, asked_at).await);
         }
         let described = Described::read(head.status, &head.headers, self.min_bytes)?;
-        if let Some(known) = known.filter(|known| described.is_version_of(&known.manifest)) {
-            let manifest =
-                Manifest::clone(&known.manifest).with_cache_control(described.cache_control);
+        if let Some(known) = known.filter(|known| described.is_version_of(known)) {
+            let manifest = Manifest::clone(&known).with_cache_control(described.cache_control);
             return Ok(self.remember(url, manifest, &head.headers, asked_at).await);
         }
         let _turn = self.turns.acquire().await.map_err(|_| ManifestError::Stopped)?;
@@ -142,7 +148,27 @@ impl Inner {
         }
         let hashes = hasher.finish().map_err(ManifestError::Manifest)?;
         let manifest = described.manifest(url, hashes).map_err(ManifestError::Manifest)?;
+        self.keep(url, &manifest).await?;
         Ok(self.remember(url, manifest, &head.headers, asked_at).await)
+    }
+
+    async fn stored(&self, url: &str) -> Option<Arc<Manifest>> {
+        let (store, key) = (self.store.clone(), self.key(url));
+        let stored = tokio::task::spawn_blocking(move || store.get(&key)).await.ok()??;
+        Manifest::decode(&stored).ok().map(Arc::new)
+    }
+
+    /// Before anybody is told of the manifest.
+    async fn keep(&self, url: &str, manifest: &Manifest) -> Result<(), ManifestError> {
+        let (store, key) = (self.store.clone(), self.key(url));
+        let frame = manifest.encode().map_err(ManifestError::Frame)?;
+        let kept = tokio::task::spawn_blocking(move || store.put(&key, &frame)).await;
+        kept.map_err(|_| ManifestError::Stopped)
+    }
+
+    /// Another origin may have another resource there.
+    fn key(&self, url: &str) -> String {
+        format!("{} {url}", self.origin)
     }
 
     async fn remember(

@@ -33,6 +33,15 @@ impl SitePath {
         Ok(Self { names, directory: path.ends_with('/') })
     }
 
+    /// The path of a file by its names as the file system has them. Empty ones are skipped.
+    ///
+    /// # Errors
+    /// As for [`SitePath::parse`].
+    pub fn of_names<'a>(names: impl Iterator<Item = &'a str>) -> Result<Self, PathError> {
+        let names = names.filter(|name| !name.is_empty()).map(|name| check_name(name.to_owned()));
+        Ok(Self { names: names.collect::<Result<_, _>>()?, directory: false })
+    }
+
     /// Whether the URL ends in `/` and so stands for a directory's [`INDEX`].
     pub fn is_directory(&self) -> bool {
         self.directory
@@ -59,6 +68,10 @@ fn decode_name(name: &str) -> Result<String, PathError> {
     let name = percent_decode_str(name)
         .decode_utf8()
         .map_err(|_| PathError::Malformed("it is not UTF-8"))?;
+    check_name(name.into_owned())
+}
+
+fn check_name(name: String) -> Result<String, PathError> {
     if name.contains(['/', '\\', '\0']) {
         return Err(PathError::Malformed("a name in it has a slash, a backslash or a NUL"));
     }
@@ -68,7 +81,7 @@ fn decode_name(name: &str) -> Result<String, PathError> {
     if name.starts_with('.') {
         return Err(PathError::Hidden);
     }
-    Ok(name.into_owned())
+    Ok(name)
 }
 
 /// A path that names nothing in the site.

@@ -107,6 +107,20 @@ impl FileVersion {
         format!("\"{nanos:x}-{:x}\"", self.length)
     }
 
+    /// Names this version of this very file on this machine.
+    pub fn stamp(&self) -> String {
+        let nanos = self.modified.map_or(0, nanos_since_epoch);
+        let [device, inode, changed] = self.identity;
+        format!("{:x}-{nanos:x}-{device:x}-{inode:x}-{changed:x}", self.length)
+    }
+
+    /// Names this version of a file and of its copies: length, and time of modification in
+    /// seconds, which archives keep.
+    pub fn portable_stamp(&self) -> String {
+        let nanos = self.modified.map_or(0, nanos_since_epoch);
+        format!("{:x}-{:x}", self.length, nanos.div_euclid(1_000_000_000))
+    }
+
     /// The file's `Last-Modified`, if an HTTP date can tell it.
     pub fn last_modified(&self) -> Option<String> {
         self.modified_date().map(httpdate::fmt_http_date)

@@ -1,46 +1,12 @@
 //! The program: its flags, its one line of output, its errors and its end.
 
-use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use dcdn_protocol::{PolicyName, SiteConfig};
 
+use crate::program::{Running, command};
 use crate::support::SiteDirectory;
-
-fn command(site: &SiteDirectory) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_coord-server"));
-    command.arg("--root").arg(site.root());
-    command
-}
-
-/// A running program; killed when dropped.
-struct Running {
-    child: Child,
-    url: String,
-}
-
-impl Running {
-    fn start(command: &mut Command) -> Self {
-        let mut child = command
-            .args(["--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.strip_suffix('\n').expect("one line").to_owned();
-        Self { child, url }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 fn failure(command: &mut Command) -> String {
     let Output { status, stdout, stderr } = command.output().unwrap();
@@ -153,12 +119,11 @@ fn an_error_says_what_to_do() {
 #[test]
 fn it_ends_well_when_asked_to() {
     let site = SiteDirectory::new();
-    for signal in ["-INT", "-TERM"] {
+    for signal in ["INT", "TERM"] {
         let mut running = Running::start(&mut command(&site));
-        let id = running.child.id().to_string();
 
-        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+        running.signal(signal);
 
-        assert!(running.child.wait().unwrap().success(), "{signal}");
+        assert!(running.ended(), "{signal}");
     }
 }

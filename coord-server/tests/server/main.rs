@@ -6,6 +6,9 @@ mod assets;
 mod binary;
 mod manifest;
 mod origin;
+mod program;
 mod signalling;
 mod site;
 mod support;
+#[cfg(unix)]
+mod unplugged;

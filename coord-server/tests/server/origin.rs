@@ -400,6 +400,28 @@ async fn the_origin_is_asked_whether_it_has_changed_and_sends_only_what_has() {
 }
 
 #[tokio::test]
+async fn what_is_known_of_the_origin_outlasts_the_server() {
+    let film = Resource::new(vec![1; 300_000], &[("etag", "\"1\"")]);
+    let origin = film.clone().serve().await;
+    let folder = tempfile::tempdir().unwrap();
+    let start = async || {
+        let mut config = Config::before(settings(origin));
+        config.manifest_store = Some(folder.path().join("manifests.redb"));
+        Server::run(config).await
+    };
+    let server = start().await;
+    let first = server.get(PATH).await;
+    server.stop().await;
+
+    let server = start().await;
+    let second = server.get(PATH).await;
+
+    assert_eq!(second.body, first.body);
+    assert_eq!(film.asked.lock().unwrap()[1][header::IF_NONE_MATCH], "\"1\"");
+    assert_eq!(server.metric("dcdn_manifests_hashed_total").await, 0);
+}
+
+#[tokio::test]
 async fn an_origin_is_asked_once_however_many_ask() {
     let film = Resource::new(noise(8 << 20), &[("etag", "\"1\""), ("cache-control", "max-age=60")]);
     let server = before(film.clone().serve().await).await;
