@@ -14,12 +14,16 @@ use coord_server::{Config, OriginSettings, Source};
 use dcdn_protocol::config::{MAX_MIXED_HTTP_PERCENT, MAX_SLACK_PERCENT};
 use dcdn_protocol::{PolicyName, SiteConfig};
 
+use crate::settings::DEFAULT_FILE;
 use crate::store_path;
 
 /// Serves a site and lets its visitors deliver it to each other.
 ///
 /// Prints the site's URL on standard output when it is ready. Logs go to standard
 /// error; RUST_LOG says how much of them (error, warn, info, debug, trace).
+///
+/// Every flag is a variable (DCDN_SLACK_MS=3000) and a line of dcdn.toml
+/// (slack_ms = 3000) too. Flags count before variables, and those before the file.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Cli {
@@ -38,6 +42,21 @@ pub enum Task {
     /// Makes the manifests of a directory ahead, so that the server need not when visitors
     /// come. They count for copies of the files that keep length and time of modification
     Manifest(Ahead),
+
+    /// Looks after dcdn.toml
+    #[command(subcommand)]
+    Config(ConfigTask),
+}
+
+/// What can be done with a file of settings.
+#[derive(Debug, Subcommand)]
+pub enum ConfigTask {
+    /// Says what is wrong with a file of settings, by line
+    Check {
+        /// The file
+        #[arg(value_name = "FILE", default_value = DEFAULT_FILE)]
+        file: PathBuf,
+    },
 }
 
 /// Flags of `manifest`.
@@ -69,6 +88,11 @@ impl Ahead {
 /// Flags of the server.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// File of settings, named as flags are: slack_ms = 3000 [default: dcdn.toml, if there
+    /// is one]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
     /// Directory of the site
     #[arg(long, value_name = "DIR", required_unless_present = "origin")]
     root: Option<PathBuf>,

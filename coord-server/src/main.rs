@@ -1,15 +1,16 @@
 //! `coord-server`: its command line.
 
 mod args;
+mod settings;
 mod store_path;
 
+use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::Parser;
 use coord_server::Source;
 use coord_server::manifest::ahead;
 use coord_server::manifest::store::Store;
@@ -17,23 +18,31 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
-use crate::args::{Ahead, Args, Cli, Task};
+use crate::args::{Ahead, Args, Cli, ConfigTask, Task};
 
 /// Time that files still being read may hold up the end of the process.
 const LINGER: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
-    let Cli { task, serve } = Cli::parse();
-    start_log();
-    let result = match task {
-        None => start(&serve),
-        Some(Task::Manifest(ahead)) => make_manifests(&ahead),
-    };
-    match result {
+    match perform() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("coord-server: {error:#}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform() -> anyhow::Result<()> {
+    let Cli { task, serve } = settings::read(env::args_os().collect(), env::vars_os())?;
+    start_log();
+    match task {
+        None => start(&serve),
+        Some(Task::Manifest(ahead)) => make_manifests(&ahead),
+        Some(Task::Config(ConfigTask::Check { file })) => {
+            let count = settings::check(&file)?;
+            println!("{}: {count} settings, no mistakes", file.display());
+            Ok(())
         }
     }
 }

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use dcdn_protocol::{PolicyName, SiteConfig};
 
-use crate::program::{Running, command};
+use crate::program::{Running, command, program};
 use crate::support::SiteDirectory;
 
 fn failure(command: &mut Command) -> String {
@@ -84,16 +84,13 @@ fn an_error_says_what_to_do() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
 
-    let missing = failure(
-        Command::new(env!("CARGO_BIN_EXE_coord-server")).arg("--root").arg("/no/such/site"),
-    );
+    let missing = failure(program().arg("--root").arg("/no/such/site"));
     assert!(missing.contains("/no/such/site") && missing.contains("--root DIR"), "{missing}");
-    let nothing = failure(&mut Command::new(env!("CARGO_BIN_EXE_coord-server")));
+    let nothing = failure(&mut program());
     assert!(nothing.contains("--root <DIR>"), "{nothing}");
     let both = failure(command(&site).args(["--origin", "http://127.0.0.1:1"]));
     assert!(both.contains("--root") && both.contains("--origin"), "{both}");
-    let origin =
-        |url| failure(Command::new(env!("CARGO_BIN_EXE_coord-server")).args(["--origin", url]));
+    let origin = |url| failure(program().args(["--origin", url]));
     let no_url = origin("shop.example/a");
     assert!(no_url.contains("http://HOST:PORT"), "{no_url}");
     let private = origin("http://127.1:1");

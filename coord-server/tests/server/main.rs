@@ -7,6 +7,7 @@ mod binary;
 mod manifest;
 mod origin;
 mod program;
+mod settings;
 mod signalling;
 mod site;
 mod support;

@@ -5,11 +5,22 @@ use std::process::{Child, Command, Stdio};
 
 use crate::support::SiteDirectory;
 
-/// The program for a site, with nothing of the user's.
-pub fn command(site: &SiteDirectory) -> Command {
+/// The program, with nothing of the user's.
+pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_coord-server"));
-    command.arg("--root").arg(site.root());
-    command.env_remove("STATE_DIRECTORY").env("XDG_CACHE_HOME", site.outside());
+    for (variable, _) in std::env::vars_os() {
+        if variable.to_string_lossy().starts_with("DCDN_") {
+            command.env_remove(variable);
+        }
+    }
+    command.env_remove("STATE_DIRECTORY").env_remove("HOME").env_remove("XDG_CACHE_HOME");
+    command
+}
+
+/// The program for a site.
+pub fn command(site: &SiteDirectory) -> Command {
+    let mut command = program();
+    command.arg("--root").arg(site.root()).env("XDG_CACHE_HOME", site.outside());
     command
 }
 
