@@ -15,7 +15,6 @@ use web_sys::{MessageChannel, MessageEvent, MessagePort, ServiceWorker, ServiceW
 
 use crate::browser;
 use crate::error::ShimError;
-use crate::plain;
 
 /// What comes from the worker's side.
 #[derive(Debug)]
@@ -84,7 +83,7 @@ impl Bridge {
         let listener = EventListener::new(&port, "message", move |event| {
             let event: &MessageEvent = event.unchecked_ref();
             // Of the same version, so it is a message; if not, nothing depends on an answer.
-            if let Ok(message) = plain::from_object(&event.data()) {
+            if let Ok(message) = dcdn_plain::from_object(&event.data()) {
                 emit(BridgeEvent::Message(message));
             }
         });
@@ -102,7 +101,7 @@ impl Bridge {
     pub fn send(&self, message: &ToWorker, body: Option<&ArrayBuffer>) -> Result<(), ShimError> {
         let port = self.port.borrow();
         let Some(Port { port, .. }) = port.as_ref() else { return Ok(()) };
-        let value = plain::to_object(message)?;
+        let value = dcdn_plain::to_object(message)?;
         let Some(body) = body else { return Ok(port.post_message(&value)?) };
         Reflect::set(&value, &JsValue::from_str(BODY), body)?;
         Ok(port.post_message_with_transferable(&value, &Array::of1(body))?)

@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use dcdn_protocol::frame::{self, FrameError};
+use dcdn_protocol::frame;
 use dcdn_protocol::message::peer::{CHANNEL_ID, CHANNEL_LABEL, MAX_MESSAGE, PeerMessage};
 use futures::channel::oneshot;
 use gloo_events::EventListener;
@@ -19,6 +19,7 @@ use web_sys::{
 };
 
 use crate::error::ShimError;
+use crate::wire;
 
 /// Bytes that may wait in the channel before a piece waits for room.
 pub const HIGH_WATER: u32 = 256 * 1024;
@@ -109,11 +110,11 @@ impl Outbox {
     /// # Errors
     /// If the channel is not open, or the message does not fit.
     pub fn send(&self, message: &PeerMessage) -> Result<(), ShimError> {
-        let bytes = frame::encode_head(message)?;
+        let bytes = wire::head(message)?;
         Ok(self.channel.send_with_u8_array(&bytes)?)
     }
 
-    /// Sends a head from [`frame::encode_head`] and a body, in one message.
+    /// Sends a head from `wire::head` and a body, in one message.
     ///
     /// # Errors
     /// If the channel is not open.
@@ -164,12 +165,7 @@ fn parse(data: &JsValue) -> Result<(PeerMessage, Uint8Array), ShimError> {
     if body_at > head.len() {
         head = bytes.subarray(0, length(body_at)).to_vec();
     }
-    let (message, _) = frame::decode(&head[..body_at]).map_err(|error| match error {
-        // What the sender is told need not repeat what it sent.
-        FrameError::Header(_) => ShimError::UnknownMessage,
-        other => other.into(),
-    })?;
-    Ok((message, bytes.subarray(length(body_at), total)))
+    Ok((wire::message(&head[..body_at])?, bytes.subarray(length(body_at), total)))
 }
 
 /// A length that [`MAX_MESSAGE`] or a header's `u16` bounds.

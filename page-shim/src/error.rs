@@ -36,8 +36,8 @@ impl From<JsValue> for ShimError {
     }
 }
 
-impl From<serde_json::Error> for ShimError {
-    fn from(error: serde_json::Error) -> Self {
-        Self::Frame(error.into())
+impl From<dcdn_plain::Unexpected> for ShimError {
+    fn from(_: dcdn_plain::Unexpected) -> Self {
+        Self::UnknownMessage
     }
 }

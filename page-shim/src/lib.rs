@@ -23,7 +23,7 @@
 //! JavaScript buffer that is transferred to the worker, and from the cache into
 //! the channel. Heads of messages do, and are bounded first.
 //!
-//! Messages to and from JavaScript are [`plain`] objects; [`task`] ties a future's life
+//! Messages to and from JavaScript are plain objects (`dcdn-plain`); [`task`] ties a future's life
 //! to its owner; [`browser`] asks the browser small questions.
 //!
 //! Nothing here can break the page: whatever the browser throws becomes a
@@ -42,11 +42,11 @@ pub mod node;
 pub mod pace;
 pub mod page;
 pub mod peer;
-pub mod plain;
 pub mod shim;
 pub mod signalling;
 pub mod store;
 pub mod task;
 pub mod upload;
+mod wire;
 
 pub use shim::Shim;

@@ -7,7 +7,7 @@ mod member;
 mod news;
 mod swarm;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use dcdn_protocol::message::coord::{MAX_HELD_RUNS, Recommended, ToCoord};
 use dcdn_protocol::message::peer::PeerMessage;
@@ -86,7 +86,7 @@ pub struct Mesh {
     max_peers: usize,
     coordination: Coordination,
     swarms: VecMap<ContentId, Swarm>,
-    holdings: BTreeMap<ContentId, ChunkSet>,
+    holdings: VecMap<ContentId, ChunkSet>,
     members: VecMap<PeerId, Member>,
     failures: VecMap<PeerId, f64>,
     banned: VecSet<PeerId>,
@@ -104,7 +104,7 @@ impl Mesh {
             max_peers: max_peers as usize,
             coordination: Coordination::default(),
             swarms: VecMap::new(),
-            holdings: BTreeMap::new(),
+            holdings: VecMap::new(),
             members: VecMap::new(),
             failures: VecMap::new(),
             banned: VecSet::new(),

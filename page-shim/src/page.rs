@@ -7,7 +7,7 @@ use std::rc::Rc;
 use dcdn_protocol::config::{PageSettings, PolicyName, SiteConfig};
 use dcdn_protocol::message::coord::ToCoord;
 use dcdn_protocol::message::shim::{Errand, Outcome, ToShim, ToWorker};
-use dcdn_protocol::stats::Stats;
+use dcdn_protocol::stats::{Stats, Totals, UrlStats};
 use dcdn_protocol::{PeerId, VERSION};
 use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
@@ -24,7 +24,6 @@ use crate::browser;
 use crate::diagnosis::Facts;
 use crate::error::ShimError;
 use crate::node::{Node, NodeEvent, Outlet, PeerReport};
-use crate::plain;
 use crate::signalling::{Signalling, SocketEvent};
 
 /// Something that happened.
@@ -64,9 +63,10 @@ pub enum Question {
 /// The answer of `dcdn.stats()`.
 #[derive(Clone, Debug, Serialize)]
 pub struct PageStats {
-    /// Resources and sums.
-    #[serde(flatten)]
-    pub stats: Stats,
+    /// Resources, in the order of their first request.
+    pub urls: Vec<UrlStats>,
+    /// Sums over them.
+    pub totals: Totals,
     /// Open connections.
     pub peers: u32,
 }
@@ -285,7 +285,7 @@ impl Page {
     fn stats(&self) -> PageStats {
         let mut stats = self.last_stats.clone();
         stats.totals.bytes_uploaded = self.node.uploaded();
-        PageStats { stats, peers: self.node.open_count() }
+        PageStats { urls: stats.urls, totals: stats.totals, peers: self.node.open_count() }
     }
 
     fn report(&self) -> Report {
@@ -360,7 +360,7 @@ struct Welcome {
 }
 
 fn tell(listener: &Function, event: &impl Serialize) {
-    if let Ok(event) = plain::to_object(event) {
+    if let Ok(event) = dcdn_plain::to_object(event) {
         // The page's script catches what its listeners throw.
         let _ = listener.call1(&JsValue::NULL, &event);
     }

@@ -4,7 +4,7 @@ use dcdn_protocol::PeerId;
 use dcdn_protocol::message::shim::Errand;
 use futures::channel::mpsc::UnboundedSender;
 use futures::channel::oneshot;
-use futures::future::{Either, join_all, select};
+use futures::future::{Either, select};
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{Function, Promise, Reflect};
 use serde::Serialize;
@@ -16,7 +16,6 @@ use web_sys::RtcPeerConnectionState;
 use crate::diagnosis::{coordination_word, sentences};
 use crate::node::PeerReport;
 use crate::page::{self, Event, PageStats, Question};
-use crate::plain;
 use crate::task::Task;
 
 /// Milliseconds that the worker may take to answer for statistics.
@@ -42,7 +41,7 @@ impl Shim {
     pub fn new(settings: &JsValue, listener: Function) -> Result<Shim, JsValue> {
         console_error_panic_hook::set_once();
         // Settings that make no sense are as none: the site's own apply.
-        let settings = plain::from_object(settings).unwrap_or_default();
+        let settings = dcdn_plain::from_object(settings).unwrap_or_default();
         let (events, event_loop) = page::start(settings, listener).map_err(to_js)?;
         Ok(Self { events, _loop: Task::spawn(event_loop) })
     }
@@ -97,9 +96,13 @@ impl Shim {
         future_to_promise(async move {
             let report = report.await.map_err(|_| gone())?;
             let counts = report.facts.counts;
+            let mut peers = Vec::new();
+            for peer in &report.peers {
+                peers.push(examine(peer).await);
+            }
             to_object(&Diagnosis {
                 coordination: coordination_word(report.facts.coordination),
-                peers: join_all(report.peers.iter().map(examine)).await,
+                peers,
                 tried: counts.tried,
                 failed: counts.failed,
                 banned: counts.banned,
@@ -197,7 +200,7 @@ async fn in_time(answer: oneshot::Receiver<PageStats>) -> Option<PageStats> {
 }
 
 fn to_object(value: &impl Serialize) -> Result<JsValue, JsValue> {
-    plain::to_object(value).map_err(to_js)
+    dcdn_plain::to_object(value).map_err(|error| to_js(error.into()))
 }
 
 fn gone() -> JsValue {

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use dcdn_protocol::message::coord::{FromCoord, MAX_MESSAGE, ToCoord};
-use dcdn_protocol::{GroupId, PeerId, VERSION, frame};
+use dcdn_protocol::{GroupId, PeerId, VERSION};
 use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::channel::oneshot;
@@ -24,6 +24,7 @@ use crate::backoff::Backoff;
 use crate::browser;
 use crate::error::ShimError;
 use crate::task::Task;
+use crate::wire;
 
 /// Path of the signalling socket under the coordination server's base URL.
 const PATH: &str = "/dcdn/ws";
@@ -243,14 +244,14 @@ fn parse(event: &MessageEvent) -> Option<FromCoord> {
         return None;
     }
     let bytes = Uint8Array::new(&buffer).to_vec();
-    frame::decode(&bytes).ok().map(|(message, _)| message)
+    wire::message(&bytes).ok()
 }
 
 fn send(socket: &WebSocket, message: &ToCoord) -> Result<(), ShimError> {
     if socket.ready_state() != WebSocket::OPEN {
         return Ok(());
     }
-    Ok(socket.send_with_u8_array(&frame::encode_head(message)?)?)
+    Ok(socket.send_with_u8_array(&wire::head(message)?)?)
 }
 
 /// `http` becomes `ws` and `https` becomes `wss`.

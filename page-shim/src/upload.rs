@@ -5,7 +5,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use dcdn_protocol::frame;
 use dcdn_protocol::message::peer::{
     ChunkFailReason, MAX_QUEUED_IN_ALL, MAX_QUEUED_REQUESTS, PIECE_SIZE, PeerMessage,
 };
@@ -19,6 +18,7 @@ use crate::error::ShimError;
 use crate::pace::Pace;
 use crate::store;
 use crate::task::Task;
+use crate::wire;
 
 /// What all uploads of a page share.
 #[derive(Debug, Default)]
@@ -101,7 +101,7 @@ async fn send_chunk(
     for offset in (0..size).step_by(PIECE_SIZE as usize) {
         let body = bytes.subarray(offset, size.min(offset + PIECE_SIZE));
         let len = body.length();
-        let head = frame::encode_head(&PeerMessage::Chunk { content, chunk, offset, size })?;
+        let head = wire::head(&PeerMessage::Chunk { content, chunk, offset, size })?;
 
         outbox.room_for(len).await;
         let wait = uplink.pace.borrow_mut().reserve(len, browser::now());

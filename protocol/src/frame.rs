@@ -31,7 +31,22 @@ pub enum FrameError {
     HeaderTooLong(usize),
     /// A header that is not the JSON of the message expected.
     #[error("header is not a known message: {0}")]
-    Header(#[from] serde_json::Error),
+    Header(String),
+}
+
+impl From<serde_json::Error> for FrameError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Header(error.to_string())
+    }
+}
+
+/// Prefix and header, from the header's JSON.
+///
+/// # Errors
+/// If it is over [`MAX_HEADER`].
+pub fn head(json: &str) -> Result<Vec<u8>, FrameError> {
+    let length = u16::try_from(json.len()).map_err(|_| FrameError::HeaderTooLong(json.len()))?;
+    Ok([&length.to_le_bytes(), json.as_bytes()].concat())
 }
 
 /// Prefix and header without a body, for callers that append the body
@@ -74,12 +89,22 @@ pub fn body_offset(start: &[u8], total: usize) -> Result<usize, FrameError> {
     Ok(offset)
 }
 
+/// The header's JSON, and the body.
+///
+/// # Errors
+/// If the frame is cut short or its header is not text.
+pub fn split(bytes: &[u8]) -> Result<(&str, &[u8]), FrameError> {
+    let offset = body_offset(bytes, bytes.len())?;
+    let header = str::from_utf8(&bytes[PREFIX..offset])
+        .map_err(|_| FrameError::Header("it is not UTF-8".to_owned()))?;
+    Ok((header, &bytes[offset..]))
+}
+
 /// Reads a frame: the header as `H`, and the body.
 ///
 /// # Errors
 /// If the frame is cut short or its header is not an `H`.
 pub fn decode<H: DeserializeOwned>(bytes: &[u8]) -> Result<(H, &[u8]), FrameError> {
-    let offset = body_offset(bytes, bytes.len())?;
-    let header = serde_json::from_slice(&bytes[PREFIX..offset])?;
-    Ok((header, &bytes[offset..]))
+    let (header, body) = split(bytes)?;
+    Ok((serde_json::from_str(header)?, body))
 }

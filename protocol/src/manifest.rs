@@ -84,12 +84,9 @@ impl Manifest {
         self.hashes.get(chunk.0 as usize).copied()
     }
 
-    /// The manifest as one frame.
-    ///
-    /// # Errors
-    /// If the header is over [`frame::MAX_HEADER`].
-    pub fn encode(&self) -> Result<Vec<u8>, FrameError> {
-        let header = Header {
+    /// The header of the manifest's frame, for callers that have a JSON writer of their own.
+    pub fn header(&self) -> Header {
+        Header {
             kind: Kind::Manifest,
             version: crate::VERSION,
             url: self.url.clone(),
@@ -100,18 +97,37 @@ impl Manifest {
             etag: self.etag.clone(),
             last_modified: self.last_modified.clone(),
             cache_control: self.cache_control.clone(),
-        };
-        let body: Vec<u8> = self.hashes.iter().flat_map(|hash| hash.0).collect();
-        frame::encode(&header, &body)
+        }
     }
 
-    /// Reads a manifest and checks that its content id is that of its hashes, so
+    /// The body of the manifest's frame: the hashes.
+    pub fn body(&self) -> Vec<u8> {
+        self.hashes.iter().flat_map(|hash| hash.0).collect()
+    }
+
+    /// The manifest as one frame.
+    ///
+    /// # Errors
+    /// If the header is over [`frame::MAX_HEADER`].
+    pub fn encode(&self) -> Result<Vec<u8>, FrameError> {
+        frame::encode(&self.header(), &self.body())
+    }
+
+    /// Reads a manifest's frame.
+    ///
+    /// # Errors
+    /// If the frame is wrong, or as [`Manifest::from_parts`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, ManifestError> {
+        let (header, body) = frame::decode(bytes)?;
+        Self::from_parts(header, body)
+    }
+
+    /// Puts a manifest together and checks that its content id is that of its hashes, so
     /// that a manifest known by its id can come from anywhere.
     ///
     /// # Errors
-    /// If the frame, the layout, the number of hashes or the content id is wrong.
-    pub fn decode(bytes: &[u8]) -> Result<Self, ManifestError> {
-        let (fields, body): (Header, _) = frame::decode(bytes)?;
+    /// If the version, the layout, the number of hashes or the content id is wrong.
+    pub fn from_parts(fields: Header, body: &[u8]) -> Result<Self, ManifestError> {
         if fields.version != crate::VERSION {
             return Err(ManifestError::Version(fields.version));
         }
@@ -144,8 +160,9 @@ fn content_id(layout: Layout, hashes: &[ChunkHash]) -> ContentId {
     ContentId(hasher.finalize().into())
 }
 
-#[derive(Serialize, Deserialize)]
-struct Header {
+/// The header of a manifest's frame.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Header {
     #[serde(rename = "type")]
     kind: Kind,
     version: u16,
@@ -162,7 +179,7 @@ struct Header {
     cache_control: Option<String>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum Kind {
     Manifest,

@@ -4,5 +4,6 @@
 //! is an error that the sender hears of.
 
 pub mod coord;
+mod flat;
 pub mod peer;
 pub mod shim;

@@ -3,7 +3,7 @@
 use dcdn_protocol::chunk::{ChunkIndex, ChunkSet, Layout};
 use dcdn_protocol::config::PageSettings;
 use dcdn_protocol::frame;
-use dcdn_protocol::message::coord::{FromCoord, Recommended, Signal, ToCoord};
+use dcdn_protocol::message::coord::{ErrorCode, FromCoord, Recommended, Signal, ToCoord};
 use dcdn_protocol::message::peer::{ChunkFailReason, PeerMessage};
 use dcdn_protocol::{
     ByteRange, ChunkHash, ContentId, GroupId, Manifest, PeerId, PolicyName, SiteConfig,
@@ -320,4 +320,49 @@ fn every_policy_is_read_by_its_name() {
 fn a_configuration_may_leave_out_everything() {
     let config: SiteConfig = serde_json::from_str("{}").expect("reads");
     assert_eq!(config, SiteConfig::default());
+}
+
+#[test]
+fn messages_are_written_as_they_always_were() {
+    let (content, peer) = (ContentId([0xab; 32]), PeerId([0xcd; 16]));
+    let (ab, cd) = ("ab".repeat(32), "cd".repeat(16));
+    let signal = Signal::Candidate {
+        candidate: "c".to_owned(),
+        sdp_mid: Some("0".to_owned()),
+        sdp_m_line_index: Some(1),
+    };
+    let chunk = PeerMessage::Chunk { content, chunk: ChunkIndex(1), offset: 2, size: 3 };
+    let refusal =
+        FromCoord::Error { code: ErrorCode::BadMessage, message: String::new(), peer: None };
+    let have: ChunkSet = [0, 1, 4].map(ChunkIndex).into_iter().collect();
+    for (json, expected) in [
+        (
+            serde_json::to_string(&chunk),
+            format!(r#"{{"type":"chunk","content":"{ab}","chunk":1,"offset":2,"size":3}}"#),
+        ),
+        (
+            serde_json::to_string(&ToCoord::Join { content, want: 5, have }),
+            format!(r#"{{"type":"join","content":"{ab}","want":5,"have":[[0,2],[4,5]]}}"#),
+        ),
+        (
+            serde_json::to_string(&ToCoord::Have { content, have: ChunkSet::new() }),
+            format!(r#"{{"type":"have","content":"{ab}","have":[]}}"#),
+        ),
+        (
+            serde_json::to_string(&FromCoord::Signal { from: peer, signal }),
+            format!(
+                r#"{{"type":"signal","from":"{cd}","signal":{{"kind":"candidate","candidate":"c","sdpMid":"0","sdpMLineIndex":1}}}}"#
+            ),
+        ),
+        (
+            serde_json::to_string(&FromCoord::Welcome { version: 2, peer }),
+            format!(r#"{{"type":"welcome","version":2,"peer":"{cd}"}}"#),
+        ),
+        (
+            serde_json::to_string(&refusal),
+            r#"{"type":"error","code":"bad_message","message":""}"#.to_owned(),
+        ),
+    ] {
+        assert_eq!(json.expect("serialises"), expected);
+    }
 }

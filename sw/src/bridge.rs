@@ -95,7 +95,7 @@ impl Engine {
         if let Some(object) = data.dyn_ref::<js_sys::Object>() {
             js_sys::Reflect::delete_property(object, &BODY.into())?;
         }
-        let message: ToWorker = serde_wasm_bindgen::from_value(data.clone())?;
+        let message: ToWorker = dcdn_plain::from_object(data)?;
         match message {
             ToWorker::Hello { version, settings, page, time_origin } => {
                 if version != VERSION {

@@ -60,14 +60,8 @@ impl From<JsValue> for Error {
     }
 }
 
-impl From<serde_json::Error> for Error {
-    fn from(error: serde_json::Error) -> Self {
-        Self::Malformed(error.to_string())
-    }
-}
-
-impl From<serde_wasm_bindgen::Error> for Error {
-    fn from(error: serde_wasm_bindgen::Error) -> Self {
+impl From<dcdn_plain::Unexpected> for Error {
+    fn from(error: dcdn_plain::Unexpected) -> Self {
         Self::Malformed(error.to_string())
     }
 }

@@ -10,7 +10,7 @@
 //!                                      └─► store ─► other visitors
 //! ```
 //!
-//! [`route`], [`range`], [`answer`], [`room`], [`catalogue`], [`stats`] and [`site`] are pure. The engine
+//! [`route`], [`range`], [`answer`], [`room`], [`catalogue`], [`spans`], [`stats`] and [`site`] are pure. The engine
 //! feeds each session's core and carries out its commands, one arm each. Payload
 //! bytes stay in JS memory; what passes through here are handles and numbers.
 //!
@@ -38,10 +38,12 @@ pub mod route;
 mod session;
 mod shell;
 pub mod site;
+pub mod spans;
 pub mod stats;
 pub mod store;
 mod tails;
 mod transfer;
+mod wire;
 
 use std::rc::Rc;
 use std::sync::Once;
@@ -171,5 +173,5 @@ async fn fetch_config() -> Result<SiteConfig, Error> {
         return Err(Error::Status { status: response.status() });
     }
     let text = JsFuture::from(response.text()?).await?.as_string().unwrap_or_default();
-    Ok(serde_json::from_str(&text)?)
+    Ok(dcdn_plain::from_json(&text)?)
 }

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::js::{body_of, epoch_ms, scope};
 use crate::range::parse_content_range;
 use crate::store::Known;
+use crate::wire;
 
 /// What identifies a version of a content, and what a response says about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -185,7 +186,7 @@ pub async fn fetch_manifest(
         return Err(Error::NotShared(String::from_utf8_lossy(&body).into_owned()));
     }
     let etag = response.headers().get("ETag")?;
-    let manifest = Rc::new(Manifest::decode(&body)?);
+    let manifest = Rc::new(wire::manifest(&body)?);
     Ok(Described::Manifest(Known { manifest, etag, checked_ms: epoch_ms() }))
 }
 

@@ -4,7 +4,6 @@ use dcdn_protocol::message::shim::ToShim;
 use dcdn_protocol::{ChunkSet, ContentId, PeerId};
 use dcdn_swarm::Link;
 use futures::channel::oneshot;
-use serde::Serialize;
 use vecmap::{VecMap, VecSet};
 use wasm_bindgen::prelude::*;
 use web_sys::{MessageEvent, MessagePort};
@@ -56,8 +55,7 @@ impl Page {
 
     /// Sends a message. A page that is gone does not hear it, and nobody else does.
     pub fn post(&self, message: &ToShim) {
-        let serializer = serde_wasm_bindgen::Serializer::json_compatible();
-        if let Ok(message) = message.serialize(&serializer) {
+        if let Ok(message) = dcdn_plain::to_object(message) {
             let _ = self.port.post_message(&message);
         }
     }

@@ -2,8 +2,9 @@
 
 use dcdn_protocol::stats::{Source, Stats, Totals, UrlStats};
 use dcdn_protocol::{ByteRange, PolicyName};
-use rangemap::RangeSet;
 use vecmap::VecMap;
+
+use crate::spans::Spans;
 
 /// The tally of one page.
 #[derive(Debug, Default)]
@@ -15,7 +16,7 @@ pub struct Tally {
 #[derive(Debug)]
 struct Line {
     stats: UrlStats,
-    delivered: RangeSet<u64>,
+    delivered: Spans,
     /// When the page last heard of progress, and from where the bytes were.
     told: Option<(f64, Source)>,
 }
@@ -54,7 +55,7 @@ impl Tally {
                 ttfb_ms: None,
                 ttlb_ms: None,
             },
-            delivered: RangeSet::new(),
+            delivered: Spans::default(),
             told: None,
         });
     }
@@ -71,14 +72,7 @@ impl Tally {
         let Some(line) = self.by_url.get(url).map(|at| &mut self.urls[*at]) else {
             return Delivered { loaded: 0, is_news: false, completed: false };
         };
-        let span = range.start..range.end;
-        let new = match range.is_empty() {
-            true => 0,
-            false => line.delivered.gaps(&span).map(|gap| gap.end - gap.start).sum(),
-        };
-        if !range.is_empty() {
-            line.delivered.insert(span);
-        }
+        let new = line.delivered.insert(range, source);
         let stats = &mut line.stats;
         stats.length = Some(length);
         stats.ttfb_ms.get_or_insert(now_ms);

@@ -11,8 +11,7 @@ use dcdn_protocol::caching::CacheControl;
 use dcdn_protocol::config::MAX_DEFAULT_STORE_BYTES;
 use dcdn_protocol::store::{CACHE, CACHE_PREFIX, Entry, chunk_path, manifest_path};
 use dcdn_protocol::{ChunkIndex, ContentId, Manifest};
-use futures::future::join_all;
-use js_sys::{Array, Uint8Array};
+use js_sys::{Array, Promise, Uint8Array};
 use serde::{Serialize, de::DeserializeOwned};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -20,6 +19,7 @@ use web_sys::{Cache, CacheQueryOptions, Request, Response};
 
 use crate::error::Error;
 use crate::js::{body_of, property, scope};
+use crate::wire;
 
 /// Entries that are deleted at a time.
 const DELETED_AT_A_TIME: usize = 64;
@@ -79,12 +79,14 @@ const CHECKED: &str = "DCDN-Checked";
 /// As [`put_chunk`].
 pub async fn put_manifest(known: &Known) -> Result<(), Error> {
     let manifest = &known.manifest;
-    let mut frame = manifest.encode().map_err(dcdn_protocol::manifest::ManifestError::from)?;
+    let mut frame = wire::manifest_frame(manifest)?;
     let response = Response::new_with_opt_u8_array(Some(&mut frame))?;
     if let Some(etag) = &known.etag {
         response.headers().set("ETag", etag)?;
     }
-    response.headers().set(CHECKED, &known.checked_ms.to_string())?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    let checked = known.checked_ms as u64;
+    response.headers().set(CHECKED, &checked.to_string())?;
     put(CACHE, &manifest_path(&manifest.url), &response).await
 }
 
@@ -95,15 +97,22 @@ pub async fn put_manifest(known: &Known) -> Result<(), Error> {
 pub async fn manifest(url: &str) -> Result<Option<Known>, Error> {
     let Some(response) = get(CACHE, &manifest_path(url)).await? else { return Ok(None) };
     let etag = response.headers().get("ETag")?;
-    let checked = response.headers().get(CHECKED)?.and_then(|ms| ms.parse().ok());
-    let manifest = Manifest::decode(&body_of(&response).await?.to_vec())?;
-    Ok(Some(Known { manifest: Rc::new(manifest), etag, checked_ms: checked.unwrap_or_default() }))
+    let checked = response.headers().get(CHECKED)?.and_then(|ms| ms.parse::<u64>().ok());
+    let manifest = wire::manifest(&body_of(&response).await?.to_vec())?;
+    Ok(Some(Known {
+        manifest: Rc::new(manifest),
+        etag,
+        checked_ms: checked.unwrap_or_default() as f64,
+    }))
 }
 
 /// Reads a document; the default if it is missing or unreadable.
 pub async fn document<T: DeserializeOwned + Default>(path: &str) -> T {
     match bytes_at(path).await {
-        Ok(Some(bytes)) => serde_json::from_slice(&bytes.to_vec()).unwrap_or_default(),
+        Ok(Some(bytes)) => String::from_utf8(bytes.to_vec())
+            .ok()
+            .and_then(|json| dcdn_plain::from_json(&json).ok())
+            .unwrap_or_default(),
         _ => T::default(),
     }
 }
@@ -113,7 +122,7 @@ pub async fn document<T: DeserializeOwned + Default>(path: &str) -> T {
 /// # Errors
 /// As [`put_chunk`].
 pub async fn put_document<T: Serialize>(path: &str, document: &T) -> Result<(), Error> {
-    let json = serde_json::to_string(document)?;
+    let json = dcdn_plain::to_json(document)?;
     put(CACHE, path, &Response::new_with_opt_str(Some(&json))?).await
 }
 
@@ -143,8 +152,8 @@ pub async fn get(cache: &str, path: &str) -> Result<Option<Response>, Error> {
 pub async fn delete(entries: &[Entry]) {
     let Ok(cache) = open(CACHE).await else { return };
     for some in entries.chunks(DELETED_AT_A_TIME) {
-        let deleting = some.iter().map(|it| JsFuture::from(cache.delete_with_str(&it.path())));
-        join_all(deleting).await;
+        let deleting: Array = some.iter().map(|it| cache.delete_with_str(&it.path())).collect();
+        let _ = JsFuture::from(Promise::all_settled(&deleting)).await;
     }
 }
 

@@ -12,6 +12,7 @@ use xshell::cmd;
 
 use crate::manifest::{self, Manifest, WasmCrate};
 use crate::report::{heading, note};
+use crate::slim;
 use crate::stage::Staged;
 use crate::tools::{self, WASM};
 use crate::workspace::Workspace;
@@ -80,7 +81,7 @@ fn stage(
         }
     }
     for name in &manifest.scripts.files {
-        made(script(workspace, manifest, name))?;
+        made(script(workspace, manifest, name, options))?;
     }
     Ok((staged.seal(), left_out))
 }
@@ -148,25 +149,35 @@ fn bind(
     )
     .quiet()
     .run()?;
-    let mut files = Vec::new();
+    let [glue_name, wasm_name] = krate.outputs();
     for path in sh.read_dir(out_dir)? {
         let name = path.file_name().and_then(OsStr::to_str).context("a file without a name")?;
-        let expected = krate.outputs().iter().any(|it| it == name);
+        let expected = name == glue_name || name == wasm_name;
         ensure!(expected, "wasm-bindgen made {name} for {}: nothing serves it", krate.package);
-        files.push((name.to_owned(), sh.read_binary_file(&path)?));
     }
-    Ok(files)
+    let glue = sh.read_file(out_dir.join(&glue_name))?;
+    let mut wasm = sh.read_binary_file(out_dir.join(&wasm_name))?;
+    if options.debug {
+        return Ok(vec![(glue_name, glue.into_bytes()), (wasm_name, wasm)]);
+    }
+    let mut glue = slim::without_comments(&glue).into_bytes();
+    slim::number_names(&mut glue, &mut wasm);
+    Ok(vec![(glue_name, glue), (wasm_name, wasm)])
 }
 
-/// A script that is staged as it is.
+/// A script, without its comments.
 fn script(
     workspace: &Workspace,
     manifest: &Manifest,
     name: &str,
+    options: Options,
 ) -> Result<Vec<(String, Vec<u8>)>> {
     let path = manifest.scripts.directory.join(name);
-    let bytes = workspace.shell.read_binary_file(&path).with_context(|| {
+    let mut text = workspace.shell.read_file(&path).with_context(|| {
         format!("there is no {}, which {} names", path.display(), manifest::FILE)
     })?;
-    Ok(vec![(name.to_owned(), bytes)])
+    if !options.debug {
+        text = slim::without_comments(&text);
+    }
+    Ok(vec![(name.to_owned(), text.into_bytes())])
 }

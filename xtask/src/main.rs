@@ -6,12 +6,14 @@
 
 mod bench;
 mod browser;
+mod budget;
 mod build;
 mod demo;
 mod interrupt;
 mod manifest;
 mod report;
 mod server;
+mod slim;
 mod stage;
 mod test;
 mod tidy;

@@ -85,7 +85,8 @@ fn remove(path: &Path) -> Result<()> {
     result.with_context(|| format!("removing {}, which is no longer staged", path.display()))
 }
 
-fn gzipped_len(bytes: &[u8]) -> io::Result<usize> {
+/// Bytes after gzip, as small as it gets.
+pub fn gzipped_len(bytes: &[u8]) -> io::Result<usize> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(bytes)?;
     Ok(encoder.finish()?.len())

@@ -11,7 +11,7 @@ use xshell::{Cmd, cmd};
 use crate::report::{elapsed, heading, note};
 use crate::tools::{self, WASM};
 use crate::workspace::Workspace;
-use crate::{build, tidy};
+use crate::{budget, build, tidy};
 
 /// What `test` can be told.
 #[derive(clap::Args)]
@@ -36,11 +36,12 @@ enum Step {
     Doc,
     WasmTest,
     Build,
+    Size,
     E2e,
 }
 
 /// Crates that run in a browser. Their tests do too.
-const BROWSER_CRATES: [&str; 2] = ["dcdn-page-shim", "dcdn-sw"];
+const BROWSER_CRATES: [&str; 3] = ["dcdn-plain", "dcdn-page-shim", "dcdn-sw"];
 
 impl Step {
     const fn about(self) -> &'static str {
@@ -51,8 +52,9 @@ impl Step {
             Self::ClippyWasm => "lints, for the browser",
             Self::Unit => "unit and property tests, on the host",
             Self::Doc => "documentation without warnings",
-            Self::WasmTest => "tests in headless Chromium: page shim and worker",
+            Self::WasmTest => "tests in headless Chromium: plain objects, page shim and worker",
             Self::Build => "wasm, staging folder and server",
+            Self::Size => "what browsers download, against its budgets",
             Self::E2e => "end-to-end tests: Chromium and Firefox against the server",
         }
     }
@@ -60,7 +62,7 @@ impl Step {
     /// What must have been run before, besides itself.
     const fn needs(self) -> Option<Self> {
         match self {
-            Self::E2e => Some(Self::Build),
+            Self::Size | Self::E2e => Some(Self::Build),
             _ => None,
         }
     }
@@ -94,6 +96,7 @@ impl Step {
             }
             Self::WasmTest => wasm_test(workspace),
             Self::Build => build::run(workspace, build::Options::default()).map(drop),
+            Self::Size => budget::run(workspace),
             Self::E2e => {
                 let browser = tools::ensure_browser(workspace)?;
                 let driver = tools::ensure_driver(workspace)?;

@@ -12,11 +12,12 @@ use crate::workspace::Workspace;
 
 /// Who may depend on whom in this workspace (tests aside). One way, so that the core can
 /// be tested without browser or server.
-const MAY_DEPEND: [(&str, &[&str]); 10] = [
+const MAY_DEPEND: [(&str, &[&str]); 11] = [
     ("dcdn-protocol", &[]),
     ("dcdn-swarm", &["dcdn-protocol"]),
-    ("dcdn-sw", &["dcdn-protocol", "dcdn-swarm"]),
-    ("dcdn-page-shim", &["dcdn-protocol"]),
+    ("dcdn-plain", &[]),
+    ("dcdn-sw", &["dcdn-plain", "dcdn-protocol", "dcdn-swarm"]),
+    ("dcdn-page-shim", &["dcdn-plain", "dcdn-protocol"]),
     ("coord-server", &["dcdn-protocol"]),
     ("dcdn-tests", &["dcdn-protocol"]),
     ("dcdn-bench", &["dcdn-protocol", "dcdn-swarm", "dcdn-tests"]),

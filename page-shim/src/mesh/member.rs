@@ -1,6 +1,6 @@
 //! A peer that we are connected or connecting to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use vecmap::{VecMap, VecSet};
 
 use dcdn_protocol::message::peer::have_interval_ms;
 use dcdn_protocol::{ChunkSet, ContentId, PeerId};
@@ -14,11 +14,11 @@ pub(super) struct Member {
     /// We made the offer, and it has not been answered by a connection yet.
     pub calling: bool,
     /// Contents that we said we are interested in.
-    pub asked: BTreeSet<ContentId>,
+    pub asked: VecSet<ContentId>,
     /// Contents that it said it is interested in, with what we last told it of each.
-    pub interests: BTreeMap<ContentId, Told>,
+    pub interests: VecMap<ContentId, Told>,
     /// What it said it holds of contents that we joined.
-    pub holds: BTreeMap<ContentId, ChunkSet>,
+    pub holds: VecMap<ContentId, ChunkSet>,
 }
 
 /// What a peer was last told that we hold of a content.
@@ -46,9 +46,9 @@ impl Member {
             me,
             open: false,
             calling: false,
-            asked: BTreeSet::new(),
-            interests: BTreeMap::new(),
-            holds: BTreeMap::new(),
+            asked: VecSet::new(),
+            interests: VecMap::new(),
+            holds: VecMap::new(),
         }
     }
 

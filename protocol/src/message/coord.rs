@@ -1,9 +1,8 @@
 //! Page <-> coordination server: binary WebSocket messages, one frame each, no body.
 
-mod reading;
-
 use serde::{Deserialize, Serialize};
 
+use super::flat::flat;
 use crate::{ChunkSet, ContentId, GroupId, PeerId};
 
 /// Most bytes of one message in either direction.
@@ -30,8 +29,8 @@ pub const MAX_HELD_RUNS: usize = 64;
 pub const HAVE_INTERVAL_MS: u32 = 5_000;
 
 /// From a page.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase", try_from = "reading::ToCoordFields")]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "ToCoordRecord")]
 pub enum ToCoord {
     /// First message. Anything else before it is an error.
     Hello {
@@ -47,8 +46,7 @@ pub enum ToCoord {
         /// Peers wanted; 0 for a seed that only wants to be found.
         want: u8,
         /// What the sender uploads of the content; replaces what it said before. At
-        /// most [`MAX_HELD_RUNS`] runs count.
-        #[serde(skip_serializing_if = "ChunkSet::is_empty")]
+        /// most [`MAX_HELD_RUNS`] runs count. Not written if there are none.
         have: ChunkSet,
     },
     /// The sender holds more of a content than it said when it joined. Not answered,
@@ -75,8 +73,8 @@ pub enum ToCoord {
 }
 
 /// To a page.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "FromCoordRecord")]
 pub enum FromCoord {
     /// Answer to [`ToCoord::Hello`].
     Welcome {
@@ -107,7 +105,6 @@ pub enum FromCoord {
         /// Why, for people.
         message: String,
         /// The peer that a refused signal was for.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
         peer: Option<PeerId>,
     },
 }
@@ -135,8 +132,8 @@ impl From<PeerId> for Recommended {
 /// What two peers tell each other to connect (RFC 8829, RFC 8838). The peer that
 /// makes the offer is whoever wants something; when both offer at once, the
 /// offer of the smaller [`PeerId`] stands and the other side drops its own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "camelCase", try_from = "reading::SignalFields")]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "SignalRecord")]
 pub enum Signal {
     /// A session description that opens a connection.
     Offer {
@@ -150,15 +147,12 @@ pub enum Signal {
         sdp: String,
     },
     /// A trickled ICE candidate. An empty line ends the candidates.
-    #[serde(rename_all = "camelCase")]
     Candidate {
         /// `candidate:…`, at most [`MAX_CANDIDATE`] bytes.
         candidate: String,
         /// Media section by name.
-        #[serde(skip_serializing_if = "Option::is_none")]
         sdp_mid: Option<String>,
         /// Media section by position.
-        #[serde(skip_serializing_if = "Option::is_none")]
         sdp_m_line_index: Option<u16>,
     },
 }
@@ -179,4 +173,53 @@ pub enum ErrorCode {
     TooManySwarms,
     /// No such peer in a swarm that the sender is in.
     UnknownPeer,
+}
+
+flat! {
+    ToCoord("type") from ToCoordRecord, ToCoordKind {
+        version: u16,
+        group: GroupId,
+        content: ContentId,
+        want: u8,
+        have: ChunkSet,
+        to: PeerId,
+        signal: Signal,
+    } {
+        Hello = "hello" { version, group },
+        Join = "join" { content, want, have or_default },
+        Have = "have" { content, have },
+        Leave = "leave" { content },
+        Signal = "signal" { to, signal },
+    }
+}
+
+flat! {
+    FromCoord("type") from FromCoordRecord, FromCoordKind {
+        version: u16,
+        content: ContentId,
+        peers: Vec<Recommended>,
+        from: PeerId,
+        signal: Signal,
+        code: ErrorCode,
+        message: String,
+        peer: PeerId,
+    } {
+        Welcome = "welcome" { version, peer },
+        Peers = "peers" { content, peers },
+        Signal = "signal" { from, signal },
+        Error = "error" { code, message, peer or_none },
+    }
+}
+
+flat! {
+    Signal("kind") from SignalRecord, SignalKind {
+        sdp: String,
+        candidate: String,
+        sdp_mid("sdpMid"): String,
+        sdp_m_line_index("sdpMLineIndex"): u16,
+    } {
+        Offer = "offer" { sdp },
+        Answer = "answer" { sdp },
+        Candidate = "candidate" { candidate, sdp_mid or_none, sdp_m_line_index or_none },
+    }
 }

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::flat::flat;
 use crate::{ChunkIndex, ChunkSet, ContentId};
 
 /// Label of the data channel.
@@ -47,8 +48,8 @@ pub const MAX_QUEUED_REQUESTS: usize = 32;
 pub const MAX_QUEUED_IN_ALL: usize = 64;
 
 /// A message between peers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "PeerRecord")]
 pub enum PeerMessage {
     /// Sent by both sides when the channel opens. On another version the
     /// connection is closed.
@@ -126,4 +127,26 @@ pub enum ChunkFailReason {
     /// Said by the receiving page, not on the wire: the connection went, or the
     /// pieces do not make a chunk.
     Broken,
+}
+
+flat! {
+    PeerMessage("type") from PeerRecord, PeerKind {
+        version: u16,
+        content: ContentId,
+        chunks: ChunkSet,
+        chunk: ChunkIndex,
+        offset: u32,
+        size: u32,
+        reason: ChunkFailReason,
+        message: String,
+    } {
+        Hello = "hello" { version },
+        Interested = "interested" { content },
+        Have = "have" { content, chunks },
+        Request = "request" { content, chunk },
+        Cancel = "cancel" { content, chunk },
+        Chunk = "chunk" { content, chunk, offset, size },
+        ChunkFail = "chunkFail" { content, chunk, reason },
+        Error = "error" { message },
+    }
 }

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::flat::flat;
 use super::peer::ChunkFailReason;
 use crate::config::{PageSettings, SiteConfig};
 use crate::stats::Stats;
@@ -35,8 +36,8 @@ pub const KEEP_ALIVE_INTERVAL_MS: u32 = 10_000;
 pub const BODY: &str = "body";
 
 /// From the page.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "ToWorkerRecord")]
 pub enum ToWorker {
     /// First message on a port.
     Hello {
@@ -156,8 +157,8 @@ pub enum ToWorker {
 }
 
 /// Something that a page's script wants done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "errand", rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "ErrandRecord")]
 pub enum Errand {
     /// Fetch what is missing of a resource into the store.
     Prefetch {
@@ -188,8 +189,8 @@ pub struct Outcome {
 }
 
 /// From the worker.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "ToShimRecord")]
 pub enum ToShim {
     /// Answer to [`ToWorker::Hello`], also to one of another version, which hears
     /// nothing more. On another version the page lets the port go.
@@ -286,8 +287,8 @@ pub enum ToShim {
 }
 
 /// What `dcdn.on(name, fn)` hears of; `name` is the tag.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "PageEventRecord")]
 pub enum PageEvent {
     /// A chunk has been delivered to this page.
     Progress {
@@ -312,4 +313,98 @@ pub enum PageEvent {
         /// Why, for people.
         message: String,
     },
+}
+
+flat! {
+    ToWorker("type") from ToWorkerRecord, ToWorkerKind {
+        version: u16,
+        settings: PageSettings,
+        page: String,
+        time_origin: f64,
+        content: ContentId,
+        peers: u32,
+        peer: PeerId,
+        me: PeerId,
+        expected: Vec<(ContentId, ChunkSet)>,
+        chunks: ChunkSet,
+        chunk: ChunkIndex,
+        received: u32,
+        reason: ChunkFailReason,
+        id: u32,
+        errand: Errand,
+    } {
+        Hello = "hello" { version, settings, page, time_origin },
+        Probe = "probe" {},
+        NoPeers = "noPeers" {},
+        Expecting = "expecting" { content, peers },
+        PeerUp = "peerUp" { peer, me, expected },
+        PeerDown = "peerDown" { peer },
+        PeerHas = "peerHas" { peer, content, chunks },
+        Progress = "progress" { peer, content, chunk, received },
+        Chunk = "chunk" { peer, content, chunk },
+        ChunkFail = "chunkFail" { peer, content, chunk, reason },
+        Salvaged = "salvaged" { peer, content, chunk, received },
+        StatsRequest = "statsRequest" { id },
+        Do = "do" { id, errand },
+        Undo = "undo" { id },
+        Bye = "bye" {},
+    }
+}
+
+flat! {
+    Errand("errand") from ErrandRecord, ErrandKind {
+        url: String,
+    } {
+        Prefetch = "prefetch" { url },
+        Forget = "forget" { url },
+        Clear = "clear" {},
+        Unregister = "unregister" {},
+    }
+}
+
+flat! {
+    ToShim("type") from ToShimRecord, ToShimKind {
+        version: u16,
+        config: SiteConfig,
+        up: bool,
+        content: ContentId,
+        want: u8,
+        chunks: ChunkSet,
+        peer: PeerId,
+        chunk: ChunkIndex,
+        size: u32,
+        open: bool,
+        id: u32,
+        stats: Stats,
+        outcome: Outcome,
+        event: PageEvent,
+    } {
+        Welcome = "welcome" { version, config },
+        Reachable = "reachable" { up },
+        Join = "join" { content, want },
+        Leave = "leave" { content },
+        Have = "have" { content, chunks },
+        Request = "request" { peer, content, chunk, size },
+        Cancel = "cancel" { peer, content, chunk },
+        Salvage = "salvage" { peer, content, chunk },
+        Ban = "ban" { peer },
+        Busy = "busy" { open },
+        Stats = "stats" { id, stats },
+        Outcome = "outcome" { id, outcome },
+        Event = "event" { event },
+    }
+}
+
+flat! {
+    PageEvent("event") from PageEventRecord, PageEventKind {
+        url: String,
+        loaded: u64,
+        total: u64,
+        source: crate::stats::Source,
+        message: String,
+    } {
+        Progress = "progress" { url, loaded, total, source },
+        Done = "done" { url },
+        Error = "error" { url, message },
+    }
 }

@@ -7,6 +7,7 @@ use dcdn_protocol::message::shim::{PageEvent, ToShim};
 use dcdn_protocol::stats::Source;
 use dcdn_protocol::{ByteRange, ChunkSet, Manifest, PolicyName};
 use futures::StreamExt;
+use serde::Deserialize;
 
 use super::{Call, OpenReader};
 use crate::engine::Engine;
@@ -196,7 +197,18 @@ fn why_not_shared(refusal: Option<&str>) -> String {
     let Some(refusal) = refusal else {
         return "the coordination server cannot be reached".to_owned();
     };
-    let parsed: serde_json::Value = serde_json::from_str(refusal).unwrap_or_default();
-    let message = parsed["error"]["message"].as_str();
-    message.unwrap_or("the site does not share it").to_owned()
+    match dcdn_plain::from_json::<Refusal>(refusal) {
+        Ok(Refusal { error: Why { message } }) => message,
+        Err(_) => "the site does not share it".to_owned(),
+    }
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    error: Why,
+}
+
+#[derive(Deserialize)]
+struct Why {
+    message: String,
 }

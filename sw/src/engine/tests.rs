@@ -11,7 +11,6 @@ use dcdn_protocol::{ByteRange, Manifest, PeerId, PolicyName};
 use dcdn_swarm::OriginRequest;
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{Reflect, Uint8Array};
-use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_test::*;
 use web_sys::{MessageChannel, MessageEvent};
@@ -34,7 +33,7 @@ const FIRST: ChunkIndex = ChunkIndex(0);
 
 /// A message as the page sends it.
 fn object(message: &ToWorker) -> JsValue {
-    message.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).unwrap()
+    dcdn_plain::to_object(message).unwrap()
 }
 
 /// A worker with one page that has one peer, in a session that nobody reads: the
@@ -62,7 +61,7 @@ impl Scene {
         let told: Rc<RefCell<Vec<ToShim>>> = Rc::default();
         let heard = Rc::clone(&told);
         let hear = Closure::new(move |event: MessageEvent| {
-            heard.borrow_mut().push(serde_wasm_bindgen::from_value(event.data()).unwrap());
+            heard.borrow_mut().push(dcdn_plain::from_object(&event.data()).unwrap());
         });
         channel.port1().set_onmessage(Some(hear.as_ref().unchecked_ref()));
         let page = Page::new(channel.port2(), Closure::new(|_: MessageEvent| {}));
