@@ -9,7 +9,7 @@ mod outbox;
 mod socket;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
@@ -28,6 +28,10 @@ use crate::limit::{SocketLimits, TooManySockets};
 use crate::metrics::Metrics;
 use crate::registry::{self, Effect, Event, PeerMap, Registry};
 use crate::server::Lifetime;
+
+/// Pages per second that may come back when a server has stopped. Whoever takes over also
+/// has a hello and a join of each to answer.
+const RETURNS_PER_SECOND: usize = 1000;
 
 /// Bounds and times of signalling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +77,7 @@ pub struct Hub {
     metrics: Arc<Metrics>,
     life: Lifetime,
     room: Room,
+    return_within_ms: OnceLock<u32>,
 }
 
 /// What is to be done for the socket at the end of `line`.
@@ -104,7 +109,14 @@ impl Hub {
             metrics,
             life,
             room: Room { messages: limits.queue, bytes: limits.queue_bytes },
+            return_within_ms: OnceLock::new(),
         }
+    }
+
+    /// Over how long pages that are sent away are to come back, by how many there are when
+    /// the first is.
+    fn return_within_ms(&self) -> u32 {
+        *self.return_within_ms.get_or_init(|| return_within_ms(self.lock().lines.len()))
     }
 
     fn connect(&self, line: Arc<Outbox>) -> PeerId {
@@ -174,6 +186,11 @@ impl Hub {
     fn lock(&self) -> MutexGuard<'_, Switchboard> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A second at least: those of a few tabs need not meet either.
+fn return_within_ms(pages: usize) -> u32 {
+    u32::try_from(pages * 1000 / RETURNS_PER_SECOND).unwrap_or(u32::MAX).clamp(1000, 30_000)
 }
 
 /// Answers `GET /dcdn/ws`.
@@ -249,5 +266,16 @@ fn encode(message: &FromCoord) -> Option<Bytes> {
             tracing::error!(%error, "cannot encode a message");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_more_pages_are_sent_away_the_longer_they_take_to_come_back() {
+        let pages = [0, 1, 5_000, 16_384, 1_000_000];
+        assert_eq!(pages.map(return_within_ms), [1000, 1000, 5000, 16_384, 30_000]);
     }
 }

@@ -28,9 +28,23 @@ impl Backoff {
     }
 }
 
+/// The wait in milliseconds after a server that stops has asked its pages to come back
+/// spread over `within_ms`, by a `random` number in `0..1`. At least [`FIRST_MS`], which
+/// whoever takes over needs to start; at most [`LAST_MS`] more.
+pub fn after_goodbye(within_ms: u32, random: f64) -> f64 {
+    FIRST_MS + random * f64::from(within_ms).min(LAST_MS)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pages_of_a_server_that_stops_come_back_spread_over_the_time_that_it_says() {
+        let waits = [0.0, 0.5, 1.0].map(|random| after_goodbye(4_000, random));
+        assert_eq!(waits, [1_000.0, 3_000.0, 5_000.0]);
+        assert!((after_goodbye(u32::MAX, 1.0) - 61_000.0).abs() < 1e-9);
+    }
 
     #[test]
     fn waits_double_from_one_second_and_stop_at_a_minute() {

@@ -223,7 +223,7 @@ impl Node {
             }
             FromCoord::Error { code: ErrorCode::TooManySwarms, .. } => self.mesh.refused_swarms(),
             // The other errors are followed by the socket's end, or about nothing that waits.
-            FromCoord::Error { .. } | FromCoord::Welcome { .. } => {}
+            FromCoord::Error { .. } | FromCoord::Goodbye { .. } | FromCoord::Welcome { .. } => {}
         }
         self.carry_out();
     }

@@ -20,7 +20,7 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 use web_sys::{BinaryType, MessageEvent, WebSocket};
 
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, after_goodbye};
 use crate::browser;
 use crate::error::ShimError;
 use crate::task::Task;
@@ -144,17 +144,22 @@ async fn stay_connected(link: Rc<Link>) {
     let mut backoff = Backoff::default();
     loop {
         let started = browser::now();
+        let mut goodbye = None;
         if is_reachable(&link).await {
-            // Why it ended makes no difference to what comes next.
-            let _ = session(&link).await;
+            // Why it failed makes no difference to what comes next.
+            goodbye = session(&link).await.unwrap_or_default();
             link.socket.take();
         }
         (link.emit)(SocketEvent::Down);
 
-        if browser::now() - started > PROVEN_MS {
+        if goodbye.is_some() || browser::now() - started > PROVEN_MS {
             backoff = Backoff::default();
         }
-        if wait(&link, backoff.next(Math::random())).await == Woken::Online {
+        let pause = match goodbye {
+            Some(within_ms) => after_goodbye(within_ms, Math::random()),
+            None => backoff.next(Math::random()),
+        };
+        if wait(&link, pause).await == Woken::Online {
             backoff = Backoff::default();
         }
     }
@@ -188,12 +193,14 @@ async fn wait(link: &Link, ms: f64) -> Woken {
     }
 }
 
-/// One socket from its opening to its end.
-async fn session(link: &Link) -> Result<(), ShimError> {
+/// One socket from its opening to its end. Of a server that has said goodbye, over how many
+/// milliseconds its pages are to spread their return.
+async fn session(link: &Link) -> Result<Option<u32>, ShimError> {
     let socket = WebSocket::new(&link.url)?;
     socket.set_binary_type(BinaryType::Arraybuffer);
     link.socket.replace(Some(socket.clone()));
     let (mut events, _listeners) = listen(&socket);
+    let mut goodbye = None;
     while let Some(event) = events.next().await {
         match event {
             RawEvent::Open => {
@@ -208,11 +215,12 @@ async fn session(link: &Link) -> Result<(), ShimError> {
                 }
                 (link.emit)(SocketEvent::Open(peer));
             }
+            RawEvent::Message(Some(FromCoord::Goodbye { within_ms })) => goodbye = Some(within_ms),
             RawEvent::Message(Some(message)) => (link.emit)(SocketEvent::Message(message)),
             RawEvent::Close => break,
         }
     }
-    Ok(())
+    Ok(goodbye)
 }
 
 enum RawEvent {

@@ -74,6 +74,7 @@ fn from_coord() -> impl Strategy<Value = FromCoord> {
         (content(), vec(recommended(), 0..6))
             .prop_map(|(content, peers)| FromCoord::Peers { content, peers }),
         (peer(), signal()).prop_map(|(from, signal)| FromCoord::Signal { from, signal }),
+        any::<u32>().prop_map(|within_ms| FromCoord::Goodbye { within_ms }),
     ]
 }
 

@@ -129,6 +129,10 @@ impl Coord {
             FromCoord::Error { code: ErrorCode::UnknownPeer, peer: Some(peer), .. } => {
                 What::Unknown { peer: viewer_of(peer) }
             }
+            FromCoord::Goodbye { .. } => {
+                ctx.totals.violations.push("the coordination server stops".to_owned());
+                return;
+            }
             FromCoord::Error { message, .. } => {
                 ctx.totals.violations.push(format!("the coordination server says: {message}"));
                 return;

@@ -46,8 +46,8 @@ enum End {
     Silent,
     /// A message over [`MAX_MESSAGE`].
     TooLong,
-    /// The server stops.
-    Stopping,
+    /// The server stops; pages come back spread over this time.
+    Stopping { within_ms: u32 },
 }
 
 /// Serves a socket until it ends. At that moment, however it comes, the peer is
@@ -57,7 +57,7 @@ pub(super) async fn attend(hub: Arc<Hub>, mut socket: WebSocket, permit: SocketP
     let presence = Presence::new(&hub, &outbox, permit);
     let end = tokio::select! {
         biased;
-        () = hub.life.stop.cancelled() => End::Stopping,
+        () = hub.life.stop.cancelled() => End::Stopping { within_ms: hub.return_within_ms() },
         end = converse(&hub, presence.peer, &mut socket, &outbox) => end,
     };
     tracing::debug!(peer = %presence.peer, ?end, "socket ends");
@@ -211,6 +211,11 @@ fn decode(bytes: &[u8]) -> Event {
 /// Says why, closes, and waits for the other side to close too, so that the last
 /// words are not lost with the connection.
 async fn part(end: End, mut socket: WebSocket) {
+    if let End::Stopping { within_ms } = end
+        && let Some(goodbye) = encode(&FromCoord::Goodbye { within_ms })
+    {
+        let _ = socket.send(Message::Binary(goodbye)).await;
+    }
     let (status, said) = match end {
         End::Gone => (close_code::NORMAL, None),
         End::Dead => return,
@@ -222,7 +227,7 @@ async fn part(end: End, mut socket: WebSocket) {
             let message = format!("a message has {MAX_MESSAGE} bytes at the most");
             (close_code::SIZE, Some((ErrorCode::RateLimit, Some(message))))
         }
-        End::Stopping => (close_code::AWAY, None),
+        End::Stopping { .. } => (close_code::AWAY, None),
     };
     let mut reason = "";
     if let Some((code, message)) = said {

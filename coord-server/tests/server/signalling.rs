@@ -521,7 +521,9 @@ async fn a_server_that_stops_says_goodbye() {
     let server = Server::start(&site).await;
     let mut page = server.page(1).await;
 
-    let (_, end) = tokio::join!(server.stop(), page.end());
+    let last_words = async { (page.hear().await, page.end().await) };
+    let (_, (said, end)) = tokio::join!(server.stop(), last_words);
 
+    assert_eq!(said, FromCoord::Goodbye { within_ms: 1000 });
     assert_eq!(end, Closed::With(1001, String::new()));
 }

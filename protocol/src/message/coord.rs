@@ -97,6 +97,12 @@ pub enum FromCoord {
         /// What it sent.
         signal: Signal,
     },
+    /// The server stops, and closes the socket. Whoever comes back does so at a moment
+    /// chosen at random, so that the server that takes over is not asked by all at once.
+    Goodbye {
+        /// Milliseconds over which those moments are spread.
+        within_ms: u32,
+    },
     /// Something that the page sent was refused. The socket stays open unless
     /// the code says otherwise.
     Error {
@@ -200,6 +206,7 @@ flat! {
         peers: Vec<Recommended>,
         from: PeerId,
         signal: Signal,
+        within_ms("withinMs"): u32,
         code: ErrorCode,
         message: String,
         peer: PeerId,
@@ -207,6 +214,7 @@ flat! {
         Welcome = "welcome" { version, peer },
         Peers = "peers" { content, peers },
         Signal = "signal" { from, signal },
+        Goodbye = "goodbye" { within_ms },
         Error = "error" { code, message, peer or_none },
     }
 }
