@@ -10,6 +10,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, value_parser};
 use coord_server::origin::url::OriginUrl;
 use coord_server::signalling::AllowedOrigins;
+use coord_server::tls::TlsFiles;
 use coord_server::{Config, OriginSettings, Source};
 use dcdn_protocol::config::{MAX_MIXED_HTTP_PERCENT, MAX_SLACK_PERCENT};
 use dcdn_protocol::{PolicyName, SiteConfig};
@@ -114,6 +115,15 @@ pub struct Args {
     /// Address to listen on; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     pub listen: String,
+
+    /// Certificate for TLS, with those that lead to its issuer, PEM; read again when it
+    /// changes [default: plain HTTP]
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// Private key of the certificate, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
 
     /// How pages divide chunks between origin and peers
     #[arg(long, value_name = "NAME", default_value = SiteConfig::default().policy.as_str())]
@@ -220,6 +230,11 @@ impl Args {
                 Source::Origin(origin) => store_path::of_origin(&origin.url),
             },
         };
+        config.tls = self
+            .tls_cert
+            .clone()
+            .zip(self.tls_key.clone())
+            .map(|(certificate, key)| TlsFiles::new(certificate, key));
         config.cache_control.clone_from(&self.cache_control);
         config.origins = AllowedOrigins::new(self.allow_origin.iter().map(String::as_str))?;
         config.signalling = self.sockets.limits();

@@ -11,6 +11,7 @@ use crate::assets::Assets;
 use crate::manifest::store::StoreError;
 use crate::origin::OriginSettings;
 use crate::signalling::{self, AllowedOrigins};
+use crate::tls::{TlsError, TlsFiles};
 
 /// Everything that [`run`](crate::run) needs to know.
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ pub struct Config {
     pub signalling: signalling::Limits,
     /// The file in which manifests are kept across restarts.
     pub manifest_store: Option<PathBuf>,
+    /// Certificate and key; `None` is plain HTTP.
+    pub tls: Option<TlsFiles>,
     /// How long open responses may go on after the server was told to stop.
     pub grace: Duration,
 }
@@ -60,6 +63,7 @@ impl Config {
             origins: AllowedOrigins::default(),
             signalling: signalling::Limits::default(),
             manifest_store: None,
+            tls: None,
             grace: Duration::from_secs(3),
         }
     }
@@ -99,4 +103,7 @@ pub enum SetupError {
     /// Manifests cannot be kept.
     #[error("choose another file with --manifest-store PATH")]
     Store(#[source] StoreError),
+    /// Connections cannot be made secure.
+    #[error("name other files with --tls-cert and --tls-key")]
+    Tls(#[source] TlsError),
 }

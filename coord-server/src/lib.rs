@@ -26,6 +26,7 @@ pub mod registry;
 mod server;
 pub mod signalling;
 pub mod site;
+pub mod tls;
 
 pub use assets::Assets;
 pub use config::{Config, SetupError, Source};

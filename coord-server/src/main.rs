@@ -64,7 +64,8 @@ fn start(args: &Args) -> anyhow::Result<()> {
         let shutdown = asked_to_stop()?;
         check_source(&config.source).await?;
         let listener = bind(&args.listen).await?;
-        announce(listener.local_addr()?)?;
+        let scheme = if config.tls.is_some() { "https" } else { "http" };
+        announce(scheme, listener.local_addr()?)?;
         match &config.source {
             Source::Root(root) => tracing::info!(root = %root.display(), "serving"),
             Source::Origin(origin) => tracing::info!(origin = %origin.url, "serving"),
@@ -116,9 +117,9 @@ async fn bind(address: &str) -> anyhow::Result<TcpListener> {
 }
 
 /// The one line on standard output.
-fn announce(address: SocketAddr) -> io::Result<()> {
+fn announce(scheme: &str, address: SocketAddr) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "http://{}/", visitable(address))?;
+    writeln!(out, "{scheme}://{}/", visitable(address))?;
     out.flush()
 }
 

@@ -17,9 +17,10 @@ use dcdn_protocol::SiteConfig;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tower_http::cors::{Any, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
@@ -30,10 +31,12 @@ use crate::manifest::store::{Store, StoreError};
 use crate::manifest::{self, Files, Manifests, Remote};
 use crate::metrics::{self, Metrics};
 use crate::origin::Origin;
+use crate::origin::forward::Secure;
 use crate::origin::proxy::{self, Proxy};
 use crate::signalling::{self, Hub};
 use crate::site::root::Root;
 use crate::site::{self, Site};
+use crate::tls::Tls;
 
 /// Time that a connection may take to send the head of its next request.
 const HEAD_WITHIN: Duration = Duration::from_secs(60);
@@ -67,7 +70,10 @@ pub async fn run(
     }
     let life = Lifetime::default();
     let grace = config.grace;
+    let tls = config.tls.clone().map(Tls::new).transpose();
+    let tls = tls.map_err(|error| io::Error::other(SetupError::Tls(error)))?;
     let app = app(config, &life).map_err(io::Error::other)?;
+    let _renewal = tls.clone().map(|tls| AbortOnDropHandle::new(tokio::spawn(tls.keep_current())));
     let mut shutdown = pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -75,7 +81,18 @@ pub async fn run(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, address)) => serve(stream, address, &app, &life),
+            Ok((stream, address)) => {
+                // Signals are small and urgent. An error here shows again at the first write.
+                let _ = stream.set_nodelay(true);
+                let app = app.clone().layer(Extension(ConnectInfo(address)));
+                match tls.clone() {
+                    None => drop(life.tasks.spawn(serve(stream, address, app, life.clone()))),
+                    Some(tls) => {
+                        let app = app.layer(Extension(Secure));
+                        life.tasks.spawn(serve_securely(tls, stream, address, app, life.clone()));
+                    }
+                }
+            }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 tracing::error!(%error, "cannot accept connections");
@@ -93,29 +110,45 @@ pub async fn run(
     Ok(())
 }
 
-fn serve(stream: TcpStream, address: SocketAddr, app: &Router, life: &Lifetime) {
-    // Signals are small and urgent. An error here shows again at the first write.
-    let _ = stream.set_nodelay(true);
-    let app = app.clone().layer(Extension(ConnectInfo(address)));
+async fn serve_securely(
+    tls: Tls,
+    stream: TcpStream,
+    address: SocketAddr,
+    app: Router,
+    life: Lifetime,
+) {
+    let accepted = tokio::select! {
+        accepted = tls.accept(stream) => accepted,
+        () = life.stop.cancelled() => return,
+    };
+    match accepted {
+        Ok(stream) => serve(stream, address, app, life).await,
+        Err(error) => tracing::debug!(%error, %address, "no TLS"),
+    }
+}
+
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    address: SocketAddr,
+    app: Router,
+    life: Lifetime,
+) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app))
         .with_upgrades();
-    let stop = life.stop.clone();
-    life.tasks.spawn(async move {
-        let mut connection = pin!(connection);
-        let result = tokio::select! {
-            result = connection.as_mut() => result,
-            () = stop.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        };
-        if let Err(error) = result {
-            tracing::debug!(%error, %address, "connection ended early");
+    let mut connection = pin!(connection);
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = life.stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
         }
-    });
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, %address, "connection ended early");
+    }
 }
 
 fn is_of_one_connection(error: &io::Error) -> bool {
@@ -163,13 +196,17 @@ pub fn app(config: Config, life: &Lifetime) -> Result<Router, SetupError> {
         .route("/dcdn/config.json", get(site_config).with_state(Arc::new(config.site)))
         .route("/dcdn/manifest", manifest)
         .route("/dcdn/ws", get(signalling::open).with_state(Arc::new(hub)))
-        .layer(readable_from_anywhere());
+        .layer(readable_from_anywhere())
+        .layer(header_unless_set("cross-origin-resource-policy", "cross-origin"));
     let own = Router::new()
         .merge(dcdn)
         .route("/sw.js", get(assets::worker).with_state(config.assets))
         .route("/healthz", get(healthy))
         .route("/metrics", get(metrics::show).with_state(metrics))
-        .layer(no_sniffing());
+        .layer(no_sniffing())
+        // In nobody's frame, where a click could be meant for something else.
+        .layer(header_unless_set("content-security-policy", "frame-ancestors 'none'"))
+        .layer(header_unless_set("referrer-policy", "no-referrer"));
     Ok(own.merge(site).layer(TraceLayer::new_for_http()))
 }
 
@@ -199,6 +236,14 @@ fn get_origin(proxy: Proxy) -> Router {
 fn no_sniffing() -> SetResponseHeaderLayer<HeaderValue> {
     let nosniff = HeaderValue::from_static("nosniff");
     SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, nosniff)
+}
+
+fn header_unless_set(
+    name: &'static str,
+    value: &'static str,
+) -> SetResponseHeaderLayer<HeaderValue> {
+    let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
+    SetResponseHeaderLayer::if_not_present(name, value)
 }
 
 /// Nothing under `/dcdn/` is secret, and a page may have its coordination server

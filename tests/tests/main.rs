@@ -25,6 +25,7 @@ macro_rules! in_each_engine {
 
 mod cancelled;
 mod changed;
+mod curl;
 mod demo;
 mod first_visitor;
 mod flash_crowd;

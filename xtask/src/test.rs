@@ -103,12 +103,13 @@ impl Step {
                 let firefox = tools::ensure_firefox(workspace)?;
                 let nginx = tools::ensure_nginx(workspace)?;
                 let caddy = tools::ensure_caddy(workspace)?;
+                let curl = tools::ensure_curl(workspace)?;
                 fetch_players(workspace)?;
                 // Each test has several browsers.
                 let tests = cmd!(sh, "cargo test --package dcdn-tests -- --test-threads=2");
                 let tests = tests.env("CHROMIUM", browser.program).env("CHROMEDRIVER", driver);
                 let tests = tests.env("FIREFOX", firefox).env("NGINX", nginx);
-                perform(&tests.env("CADDY", caddy))
+                perform(&tests.env("CADDY", caddy).env("CURL", curl))
             }
         }
     }

@@ -87,6 +87,11 @@ pub fn ensure_npm(workspace: &Workspace) -> Result<PathBuf> {
     ensure_program(workspace, &NPM)
 }
 
+/// Finds curl; installs it where that is safe.
+pub fn ensure_curl(workspace: &Workspace) -> Result<PathBuf> {
+    ensure_program(workspace, &CURL)
+}
+
 /// Finds nginx; installs it where that is safe.
 pub fn ensure_nginx(workspace: &Workspace) -> Result<PathBuf> {
     ensure_program(workspace, &NGINX)
@@ -135,6 +140,9 @@ const FIREFOX: Program = Program {
 };
 
 const NPM: Program = Program { variable: "NPM", names: &["npm"], debian: "npm", homebrew: "node" };
+
+const CURL: Program =
+    Program { variable: "CURL", names: &["curl"], debian: "curl", homebrew: "curl" };
 
 const NGINX: Program =
     Program { variable: "NGINX", names: &["nginx"], debian: "nginx", homebrew: "nginx" };

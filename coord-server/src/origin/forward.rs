@@ -36,6 +36,10 @@ const SAID_BY_PROXIES: [HeaderName; 6] = [
     header::FORWARDED,
 ];
 
+/// Marks requests of connections that are TLS.
+#[derive(Clone, Copy, Debug)]
+pub struct Secure;
+
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asker {
@@ -50,7 +54,7 @@ impl Asker {
     pub fn of<B>(request: &Request<B>) -> Self {
         let info = request.extensions().get::<ConnectInfo<SocketAddr>>();
         let address = info.map_or(Ipv4Addr::LOCALHOST.into(), |ConnectInfo(it)| it.ip());
-        Self { address, is_secure: false }
+        Self { address, is_secure: request.extensions().get::<Secure>().is_some() }
     }
 
     /// Whether it is a proxy on this machine, whose word on its visitors counts.

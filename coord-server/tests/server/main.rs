@@ -11,5 +11,6 @@ mod settings;
 mod signalling;
 mod site;
 mod support;
+mod tls;
 #[cfg(unix)]
 mod unplugged;
