@@ -22,6 +22,10 @@ pub const CHUNK_SIZE_LIMITS: std::ops::RangeInclusive<u32> = 1024..=16 * 1024 * 
 /// Most chunks that a content may have: bounds a manifest at 32 MiB.
 pub const MAX_CHUNKS: u32 = 1 << 20;
 
+/// Chunks that a content has at most before its chunks become larger: 16 GiB of default
+/// chunks, a manifest of 2 MiB.
+pub const COMFORTABLE_CHUNKS: u32 = 1 << 16;
+
 /// Position of a chunk in its content, from 0.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
@@ -87,6 +91,24 @@ impl Layout {
             return Err(InvalidLayout::TooLong(length));
         }
         Ok(Self { length, chunk_size })
+    }
+
+    /// How a content of this length is cut by whoever makes its manifest, and by whoever
+    /// has none yet: into default chunks, or, where there would be more than
+    /// [`COMFORTABLE_CHUNKS`], into those of the smallest power of two of which there are
+    /// not, within what a manifest may declare.
+    ///
+    /// # Errors
+    /// [`InvalidLayout::TooLong`] above 16 TiB.
+    pub fn of_length(length: u64) -> Result<Self, InvalidLayout> {
+        let limit = *CHUNK_SIZE_LIMITS.end();
+        let mut chunk_size = DEFAULT_CHUNK_SIZE;
+        while chunk_size < limit
+            && length.div_ceil(chunk_size.into()) > u64::from(COMFORTABLE_CHUNKS)
+        {
+            chunk_size *= 2;
+        }
+        Self::new(length, chunk_size)
     }
 
     /// Length of the content in bytes.
@@ -164,4 +186,28 @@ pub enum InvalidLayout {
     /// More than [`MAX_CHUNKS`] chunks.
     #[error("a content of {0} bytes has more than {MAX_CHUNKS} chunks")]
     TooLong(u64),
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn chunks_double_until_there_are_few_enough() {
+        const GIB: u64 = 1 << 30;
+        let cases = [
+            (0, 256 << 10),
+            (16 * GIB, 256 << 10),
+            (16 * GIB + 1, 512 << 10),
+            (100 * GIB, 2 << 20),
+            (1024 * GIB, 16 << 20),
+            (16 * 1024 * GIB, 16 << 20),
+        ];
+        for (length, chunk_size) in cases {
+            assert_eq!(Layout::of_length(length).unwrap().chunk_size(), chunk_size, "{length}");
+        }
+        assert!(Layout::of_length(16 * 1024 * GIB + 1).is_err());
+    }
 }

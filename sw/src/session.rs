@@ -157,7 +157,7 @@ impl Session {
     pub fn describe(&mut self, meta: Meta, layout: Option<Layout>) -> Option<Layout> {
         let layout = match layout {
             Some(layout) => layout,
-            None => Layout::new(meta.length, DEFAULT_CHUNK_SIZE).ok()?,
+            None => Layout::of_length(meta.length).ok()?,
         };
         self.meta = Some(meta);
         self.layout = Some(layout);

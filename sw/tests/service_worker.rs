@@ -6,7 +6,7 @@
 
 mod support;
 
-use dcdn_protocol::{ChunkIndex, ContentId, Manifest};
+use dcdn_protocol::{ChunkHash, ChunkIndex, ContentId, Layout, Manifest};
 use dcdn_sw::catalogue::{self, Catalogue};
 use dcdn_sw::{Worker, store};
 use js_sys::{Function, Uint8Array};
@@ -374,6 +374,34 @@ async fn a_file_that_changes_at_an_origin_without_ranges_is_an_error_and_never_a
 fn length_of(line: &str) -> u64 {
     let (first, last) = line.rsplit_once('=').unwrap().1.split_once('-').unwrap();
     last.parse::<u64>().unwrap().min(IMAGE as u64 - 1) + 1 - first.parse::<u64>().unwrap()
+}
+
+#[wasm_bindgen_test]
+async fn a_content_too_long_for_usual_chunks_is_verified_though_its_origin_speaks_first() {
+    const LENGTH: u64 = 17 << 30;
+    let layout = Layout::of_length(LENGTH).unwrap();
+    assert_eq!(layout.chunk_size(), 512 * 1024);
+    let hashes = vec![ChunkHash::of(&[0; 512 * 1024]); layout.chunk_count() as usize];
+    let (mime, etag) = ("image/jpeg".to_owned(), Some("\"v1\"".to_owned()));
+    let manifest = Manifest::new("/long.jpg".to_owned(), layout, mime, etag, None, hashes).unwrap();
+    let origin = Origin::new();
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+    let length = JsValue::from(LENGTH as f64);
+    let put = ["/long.jpg".into(), length, "\"v1\"".into(), described(&manifest)];
+    origin.call("putZeros", &put);
+    let worker = Worker::start().await;
+
+    let start = 10_u64 << 30;
+    let range = format!("bytes={start}-{}", start + (1 << 20) - 1);
+    let response = respond(&worker, "/long.jpg", Some(&range)).await;
+
+    assert_eq!(response.status(), 206);
+    assert!(body(&response).await.unwrap() == [0; 1 << 20]);
+    for chunk in [20_480, 20_481].map(ChunkIndex) {
+        while store::chunk(manifest.content_id(), chunk).await.unwrap().is_none() {
+            gloo_timers::future::TimeoutFuture::new(5).await;
+        }
+    }
 }
 
 #[wasm_bindgen_test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::SystemTime;
 
-use dcdn_protocol::chunk::{CHUNK_SIZE_LIMITS, DEFAULT_CHUNK_SIZE, InvalidLayout, MAX_CHUNKS};
+use dcdn_protocol::chunk::{InvalidLayout, MAX_CHUNKS};
 use dcdn_protocol::{ChunkHash, Layout};
 use moka::future::Cache;
 use tokio::sync::Semaphore;
@@ -15,10 +15,6 @@ use super::record;
 use super::store::Store;
 use crate::metrics::Metrics;
 use crate::site::root::{FileVersion, SiteFile};
-
-/// Chunks that a file has at most before its chunks become larger: 16 GiB of
-/// default chunks, a manifest of 2 MiB.
-const COMFORTABLE_CHUNKS: u64 = 65_536;
 
 /// Bytes of hashes that are remembered, least used out first: those of 512 GiB.
 pub(super) const REMEMBERED_BYTES: u64 = 64 * 1024 * 1024;
@@ -125,7 +121,7 @@ fn find(file: SiteFile, store: &Store, metrics: &Metrics) -> Result<Hashes, Hash
 pub(super) fn hash_file(opened: SiteFile, progress: impl Fn(u64)) -> Result<Hashes, HashError> {
     let SiteFile { mut file, version, .. } = opened;
     let settled = version.is_settled(SystemTime::now());
-    let layout = layout_for(version.length).map_err(HashError::TooLarge)?;
+    let layout = Layout::of_length(version.length).map_err(HashError::TooLarge)?;
     let largest = layout.chunks().next().map_or(0, |first| layout.size_of(first));
     let mut buffer = vec![0; largest as usize];
     let mut chunks = Vec::with_capacity(layout.chunk_count() as usize);
@@ -139,18 +135,6 @@ pub(super) fn hash_file(opened: SiteFile, progress: impl Fn(u64)) -> Result<Hash
         return Err(HashError::Changed);
     }
     Ok(Hashes { layout, chunks, settled })
-}
-
-/// The default chunk size, or for a file that would have more than
-/// [`COMFORTABLE_CHUNKS`] chunks the smallest power of two that does, within what
-/// a manifest may declare.
-pub(super) fn layout_for(length: u64) -> Result<Layout, InvalidLayout> {
-    let limit = *CHUNK_SIZE_LIMITS.end();
-    let mut chunk_size = DEFAULT_CHUNK_SIZE;
-    while chunk_size < limit && length.div_ceil(chunk_size.into()) > COMFORTABLE_CHUNKS {
-        chunk_size *= 2;
-    }
-    Layout::new(length, chunk_size)
 }
 
 /// Why a file has no hashes. Shared by all who wait for the same file.
@@ -197,6 +181,8 @@ mod tests {
     use std::fs;
     use std::io::Write;
     use std::time::Duration;
+
+    use dcdn_protocol::chunk::DEFAULT_CHUNK_SIZE;
 
     use super::*;
     use crate::site::path::SitePath;
@@ -249,23 +235,6 @@ mod tests {
 
             assert!(matches!(hash_file(opened, |_| {}), Err(HashError::Changed)));
         }
-    }
-
-    #[test]
-    fn chunks_double_until_there_are_few_enough() {
-        const GIB: u64 = 1 << 30;
-        let cases = [
-            (0, 256 << 10),
-            (16 * GIB, 256 << 10),
-            (16 * GIB + 1, 512 << 10),
-            (100 * GIB, 2 << 20),
-            (1024 * GIB, 16 << 20),
-            (16 * 1024 * GIB, 16 << 20),
-        ];
-        for (length, chunk_size) in cases {
-            assert_eq!(layout_for(length).unwrap().chunk_size(), chunk_size, "{length}");
-        }
-        assert!(layout_for(16 * 1024 * GIB + 1).is_err());
     }
 
     #[tokio::test]

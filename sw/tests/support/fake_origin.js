@@ -8,6 +8,9 @@
 
   self.fakeOrigin = {
     put: (url, bytes, etag, manifest) => files.set(url, { bytes, etag, manifest }),
+    // A file that no memory would hold: zeros.
+    putZeros: (url, length, etag, manifest) =>
+      files.set(url, { bytes: { length, slice: (from, to) => new Uint8Array(to - from) }, etag, manifest }),
     changeAfter: (url, requests, bytes, etag) => Object.assign(files.get(url), { left: requests, next: { bytes, etag } }),
     redirectAway: (url) => Object.assign(files.get(url), { redirects: true }),
     manifestFirst: (url) => {

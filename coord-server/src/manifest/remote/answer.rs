@@ -9,7 +9,6 @@ use dcdn_protocol::manifest::ManifestError as InvalidManifest;
 use dcdn_protocol::{ChunkHash, Layout, Manifest};
 
 use crate::manifest::error::ManifestError;
-use crate::manifest::hashing::layout_for;
 
 /// A content that visitors may give to each other.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,7 +54,7 @@ impl Described {
         if etag.is_none() && last_modified.is_none() {
             return Err(Unsuited("does not say which version it is (ETag or Last-Modified)"));
         }
-        let layout = layout_for(length).map_err(ManifestError::TooLarge)?;
+        let layout = Layout::of_length(length).map_err(ManifestError::TooLarge)?;
         let mime = text(headers, header::CONTENT_TYPE).unwrap_or_default();
         Ok(Self { layout, cache_control, mime, etag, last_modified })
     }
