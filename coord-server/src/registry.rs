@@ -1,22 +1,26 @@
 //! Who is in which swarm, who may speak to whom. Pure: events and the time go
 //! in, messages come out; the dice are handed over at the start.
 
-mod members;
+mod member;
 mod peer_map;
+mod place;
+mod swarm;
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::time::Instant;
 
 use dcdn_protocol::message::coord::{
-    ADAPTIVE_WANT, DEFAULT_WANT, ErrorCode, FromCoord, MAX_CANDIDATE, MAX_HELD_RUNS, MAX_SDP,
-    Recommended, Signal, ToCoord,
+    ADAPTIVE_WANT, DEFAULT_WANT, ErrorCode, FromCoord, MAX_CANDIDATE, MAX_SDP, Signal, ToCoord,
 };
 use dcdn_protocol::{ChunkSet, ContentId, GroupId, PeerId, VERSION};
 use rand::rngs::StdRng;
 
-use self::members::Members;
 pub use self::peer_map::PeerMap;
+pub use self::place::Place;
+use self::swarm::{Asker, Swarm};
+pub use self::swarm::{Recommendation, UnknownRecommendation};
 use crate::limit::{Rate, TokenBucket};
 
 /// Most peers that one answer names.
@@ -34,21 +38,27 @@ pub struct Limits {
     pub swarms: usize,
     /// Messages; each costs one token, and one more per KiB.
     pub messages: Rate,
+    /// How peers are chosen.
+    pub recommendation: Recommendation,
 }
 
 impl Default for Limits {
     /// Enough for a page that enters 256 swarms at once and connects to eight
     /// peers with ten candidates each, and then goes on with some 64 KiB/s.
     fn default() -> Self {
-        Self { swarms: 256, messages: Rate { capacity: 512, per_second: 64 } }
+        Self {
+            swarms: 256,
+            messages: Rate { capacity: 512, per_second: 64 },
+            recommendation: Recommendation::default(),
+        }
     }
 }
 
 /// Something that happened to a socket.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// It opened. The peer's id is new and random.
-    Connected,
+    /// It opened, from there. The peer's id is new and random.
+    Connected(Place),
     /// A message came, of so many bytes.
     Received(ToCoord, usize),
     /// Something else came, of so many bytes; the text says what is wrong with it.
@@ -82,31 +92,41 @@ pub struct Registry {
     limits: Limits,
     dice: StdRng,
     peers: PeerMap<Peer>,
-    swarms: HashMap<ContentId, Members>,
+    swarms: HashMap<ContentId, Swarm>,
     greeted: usize,
+    /// What members' times are seconds since.
+    since: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct Peer {
     /// Known once it has said hello.
     group: Option<GroupId>,
-    /// What it holds of each, at most [`MAX_HELD_RUNS`] runs.
-    swarms: HashMap<ContentId, ChunkSet>,
+    place: Place,
+    /// In order.
+    swarms: Vec<ContentId>,
     bucket: TokenBucket,
 }
 
 impl Registry {
     /// Nobody is there yet. `dice` decide who is recommended.
     pub fn new(limits: Limits, dice: StdRng) -> Self {
-        Self { limits, dice, peers: PeerMap::default(), swarms: HashMap::new(), greeted: 0 }
+        Self {
+            limits,
+            dice,
+            peers: PeerMap::default(),
+            swarms: HashMap::new(),
+            greeted: 0,
+            since: None,
+        }
     }
 
     /// What follows from an event on the socket of `from`. Events of a peer that
     /// is not connected have no effect.
     pub fn handle(&mut self, from: PeerId, event: Event, now: Instant) -> Vec<Effect> {
         match event {
-            Event::Connected => {
-                self.connect(from, now);
+            Event::Connected(place) => {
+                self.connect(from, place, now);
                 Vec::new()
             }
             Event::Disconnected => {
@@ -128,16 +148,16 @@ impl Registry {
         self.swarms.len()
     }
 
-    fn connect(&mut self, peer: PeerId, now: Instant) {
+    fn connect(&mut self, peer: PeerId, place: Place, now: Instant) {
         let bucket = TokenBucket::new(self.limits.messages, now);
-        self.peers.insert(peer, Peer { group: None, swarms: HashMap::new(), bucket });
+        self.peers.insert(peer, Peer { group: None, place, swarms: Vec::new(), bucket });
     }
 
     fn disconnect(&mut self, id: PeerId) {
         let Some(peer) = self.peers.remove(&id) else { return };
         let Some(group) = peer.group else { return };
         self.greeted -= 1;
-        for content in peer.swarms.into_keys() {
+        for content in peer.swarms {
             self.remove_member(content, group, id);
         }
     }
@@ -158,7 +178,10 @@ impl Registry {
                 (None, Ok(ToCoord::Hello { version, group })) => self.hello(from, version, group),
                 (None, _) => Err(Refusal::new(ErrorCode::HelloFirst, "say hello first")),
                 (Some(_), Err(why)) => Err(Refusal::new(ErrorCode::BadMessage, why)),
-                (Some(group), Ok(message)) => self.obey(from, group, message),
+                (Some(group), Ok(message)) => {
+                    let asker = Asker { group, peer: from, place: peer.place };
+                    self.obey(asker, message, now)
+                }
             }
         };
         match answer {
@@ -169,24 +192,28 @@ impl Registry {
 
     fn obey(
         &mut self,
-        from: PeerId,
-        group: GroupId,
+        from: Asker,
         message: ToCoord,
+        now: Instant,
     ) -> Result<Option<Effect>, Refusal> {
+        let since = *self.since.get_or_insert(now);
+        let seconds = now.saturating_duration_since(since).as_secs_f64();
         match message {
             ToCoord::Hello { .. } => {
                 Err(Refusal::new(ErrorCode::BadMessage, "hello has been said already"))
             }
-            ToCoord::Join { content, want, have } => self.join(from, group, content, want, &have),
+            ToCoord::Join { content, want, have } => self.join(from, content, want, &have, seconds),
             ToCoord::Have { content, have } => {
-                self.have(from, content, &have);
+                if let Some(swarm) = self.swarms.get_mut(&content) {
+                    swarm.report(from.group, from.peer, &have, seconds);
+                }
                 Ok(None)
             }
             ToCoord::Leave { content } => {
-                self.leave(from, group, content);
+                self.leave(from, content);
                 Ok(None)
             }
-            ToCoord::Signal { to, signal } => self.relay(from, to, signal).map(Some),
+            ToCoord::Signal { to, signal } => self.relay(from, to, signal, seconds).map(Some),
         }
     }
 
@@ -209,41 +236,32 @@ impl Registry {
 
     fn join(
         &mut self,
-        from: PeerId,
-        group: GroupId,
+        from: Asker,
         content: ContentId,
         want: u8,
         have: &ChunkSet,
+        now: f64,
     ) -> Result<Option<Effect>, Refusal> {
-        let Some(peer) = self.peers.get_mut(&from) else { return Ok(None) };
-        if peer.swarms.len() >= self.limits.swarms && !peer.swarms.contains_key(&content) {
-            let message = format!("a socket is in {} swarms at the most", self.limits.swarms);
-            return Err(Refusal::new(ErrorCode::TooManySwarms, message));
+        let Some(peer) = self.peers.get_mut(&from.peer) else { return Ok(None) };
+        if let Err(place) = peer.swarms.binary_search(&content) {
+            if peer.swarms.len() >= self.limits.swarms {
+                let message = format!("a socket is in {} swarms at the most", self.limits.swarms);
+                return Err(Refusal::new(ErrorCode::TooManySwarms, message));
+            }
+            peer.swarms.insert(place, content);
         }
-        peer.swarms.insert(content, have.first_runs(MAX_HELD_RUNS));
-        let members = self.swarms.entry(content).or_default();
-        members.insert(group, from);
-        let drawn = members.draw(group, want.min(MAX_WANT).into(), &mut self.dice);
-        let peers = drawn.into_iter().map(|peer| self.recommend(peer, content)).collect();
-        Ok(Some(Effect::Send(from, FromCoord::Peers { content, peers })))
+        let swarm = self.swarms.entry(content).or_default();
+        swarm.enter(from, have, now);
+        let (how, want) = (self.limits.recommendation, want.min(MAX_WANT).into());
+        let peers = swarm.recommend(how, from, want, now, &mut self.dice);
+        Ok(Some(Effect::Send(from.peer, FromCoord::Peers { content, peers })))
     }
 
-    fn recommend(&self, peer: PeerId, content: ContentId) -> Recommended {
-        let held = self.peers.get(&peer).and_then(|peer| peer.swarms.get(&content));
-        Recommended { peer, expected: held.cloned().unwrap_or_default() }
-    }
-
-    fn have(&mut self, from: PeerId, content: ContentId, have: &ChunkSet) {
-        if let Some(held) = self.peers.get_mut(&from).and_then(|peer| peer.swarms.get_mut(&content))
-        {
-            *held = have.first_runs(MAX_HELD_RUNS);
-        }
-    }
-
-    fn leave(&mut self, from: PeerId, group: GroupId, content: ContentId) {
-        let Some(peer) = self.peers.get_mut(&from) else { return };
-        if peer.swarms.remove(&content).is_some() {
-            self.remove_member(content, group, from);
+    fn leave(&mut self, from: Asker, content: ContentId) {
+        let Some(peer) = self.peers.get_mut(&from.peer) else { return };
+        if let Ok(place) = peer.swarms.binary_search(&content) {
+            peer.swarms.remove(place);
+            self.remove_member(content, from.group, from.peer);
         }
     }
 
@@ -255,23 +273,38 @@ impl Registry {
         }
     }
 
-    fn relay(&self, from: PeerId, to: PeerId, signal: Signal) -> Result<Effect, Refusal> {
+    fn relay(
+        &mut self,
+        from: Asker,
+        to: PeerId,
+        signal: Signal,
+        now: f64,
+    ) -> Result<Effect, Refusal> {
         if !is_of_fair_size(&signal) {
             let refusal = Refusal::new(ErrorCode::BadMessage, "the signal is too long");
             return Err(Refusal { peer: Some(to), ..refusal });
         }
-        if !self.share_a_swarm(from, to) {
+        let Some(content) = self.common_swarm(from.peer, to) else {
             return Err(Refusal::unknown(to));
+        };
+        let declines = matches!(&signal, Signal::Answer { sdp } if sdp.is_empty());
+        if declines && let Some(swarm) = self.swarms.get_mut(&content) {
+            swarm.declined(from.group, from.peer, now);
         }
-        Ok(Effect::Send(to, FromCoord::Signal { from, signal }))
+        Ok(Effect::Send(to, FromCoord::Signal { from: from.peer, signal }))
     }
 
-    fn share_a_swarm(&self, one: PeerId, other: PeerId) -> bool {
-        let (Some(a), Some(b)) = (self.peers.get(&one), self.peers.get(&other)) else {
-            return false;
-        };
-        let (few, many) = if a.swarms.len() < b.swarms.len() { (a, b) } else { (b, a) };
-        one != other && few.swarms.keys().any(|content| many.swarms.contains_key(content))
+    fn common_swarm(&self, one: PeerId, other: PeerId) -> Option<ContentId> {
+        let (a, b) = (self.peers.get(&one)?, self.peers.get(&other)?);
+        let (mut ours, mut theirs) = (a.swarms.iter().peekable(), b.swarms.iter().peekable());
+        while let (Some(own), Some(their)) = (ours.peek(), theirs.peek()) {
+            match own.cmp(their) {
+                Ordering::Less => drop(ours.next()),
+                Ordering::Greater => drop(theirs.next()),
+                Ordering::Equal => return Some(**own).filter(|_| one != other),
+            }
+        }
+        None
     }
 
     fn refuse(&mut self, from: PeerId, refusal: Refusal) -> Vec<Effect> {

@@ -26,7 +26,7 @@ use self::outbox::{Outbox, Outgoing, Room};
 use crate::error::ApiError;
 use crate::limit::{SocketLimits, TooManySockets};
 use crate::metrics::Metrics;
-use crate::registry::{self, Effect, Event, PeerMap, Registry};
+use crate::registry::{self, Effect, Event, PeerMap, Place, Registry};
 use crate::server::Lifetime;
 
 /// Pages per second that may come back when a server has stopped. Whoever takes over also
@@ -119,10 +119,10 @@ impl Hub {
         *self.return_within_ms.get_or_init(|| return_within_ms(self.lock().lines.len()))
     }
 
-    fn connect(&self, line: Arc<Outbox>) -> PeerId {
+    fn connect(&self, line: Arc<Outbox>, place: Place) -> PeerId {
         let peer = PeerId(rand::random());
         let mut state = self.lock();
-        state.registry.handle(peer, Event::Connected, Instant::now());
+        state.registry.handle(peer, Event::Connected(place), Instant::now());
         state.lines.insert(peer, line);
         self.count(&state);
         peer
@@ -208,7 +208,8 @@ pub async fn open(
         let message = "pages of this origin may not open a socket here; see --allow-origin";
         return ApiError::new(StatusCode::FORBIDDEN, "origin", message).into_response();
     }
-    let permit = match hub.sockets.acquire(address_of(&request)) {
+    let address = address_of(&request);
+    let permit = match hub.sockets.acquire(address) {
         Ok(permit) => permit,
         Err(full) => return too_many(full),
     };
@@ -225,7 +226,7 @@ pub async fn open(
             .max_write_buffer_size(socket::WRITE_AT_ONCE + 4 * MAX_MESSAGE)
             .on_upgrade(move |socket| {
                 let tasks = hub.life.tasks.clone();
-                tasks.track_future(socket::attend(hub, socket, permit))
+                tasks.track_future(socket::attend(hub, socket, address.into(), permit))
             }),
         Err(rejection) => {
             ApiError::new(rejection.status(), "bad_upgrade", rejection.body_text()).into_response()

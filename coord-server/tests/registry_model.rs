@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Instant;
 
 use coord_server::limit::Rate;
-use coord_server::registry::{Effect, Event, Limits, MAX_WANT, Registry};
+use coord_server::registry::{Effect, Event, Limits, MAX_WANT, Place, Recommendation, Registry};
 use dcdn_protocol::message::coord::{ErrorCode, FromCoord, MAX_HELD_RUNS, Signal, ToCoord};
 use dcdn_protocol::{ChunkIndex, ChunkSet, ContentId, GroupId, PeerId, VERSION};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::select;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -89,7 +90,7 @@ fn event(step: &Step) -> Event {
     let received = |message| Event::Received(message, 100);
     let id = |number: u8| ContentId([number; 32]);
     match *step {
-        Step::Connect => Event::Connected,
+        Step::Connect => Event::Connected(Place::UNKNOWN),
         Step::Disconnect => Event::Disconnected,
         Step::Garble => Event::Garbled("noise".to_owned(), 100),
         Step::Hello { group } => {
@@ -228,9 +229,11 @@ proptest! {
     fn the_registry_does_what_the_model_does(
         steps in vec((0..16u8, step()), 1..300),
         seed in any::<u64>(),
+        recommendation in select(&Recommendation::ALL[..]),
     ) {
         let now = Instant::now();
-        let limits = Limits { swarms: SWARMS, messages: Rate { capacity: 1_000, per_second: 1 } };
+        let messages = Rate { capacity: 1_000, per_second: 1 };
+        let limits = Limits { swarms: SWARMS, messages, recommendation };
         let mut registry = Registry::new(limits, StdRng::seed_from_u64(seed));
         let mut model = Model::default();
         for (from, step) in steps {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use coord_server::registry::{self, Effect, Limits, Registry};
+use coord_server::registry::{self, Effect, Limits, Place, Recommendation, Registry};
 use dcdn_protocol::message::coord::{ErrorCode, FromCoord, Recommended, Signal as Words, ToCoord};
 use dcdn_protocol::{GroupId, PeerId, VERSION};
 use rand::SeedableRng;
@@ -44,9 +44,10 @@ fn viewer_of(peer: PeerId) -> EntityId {
 
 impl Coord {
     /// Nobody is there yet.
-    pub fn new(seed: u64) -> Self {
+    pub fn new(seed: u64, recommendation: Recommendation) -> Self {
         let dice = StdRng::seed_from_u64(dice::hash(seed, Purpose::Registry, 0, 0));
-        Self { registry: Registry::new(Limits::default(), dice), start: Instant::now(), seq: 0 }
+        let limits = Limits { recommendation, ..Limits::default() };
+        Self { registry: Registry::new(limits, dice), start: Instant::now(), seq: 0 }
     }
 
     /// A message comes.
@@ -58,7 +59,7 @@ impl Coord {
                 self.answer(from, What::Manifest(content), ctx);
             }
             What::Hello => {
-                self.tell(from, registry::Event::Connected, ctx);
+                self.tell(from, registry::Event::Connected(Place::UNKNOWN), ctx);
                 let group = GroupId(peer_id(ctx.world.seed, from).0);
                 self.say(from, ToCoord::Hello { version: VERSION, group }, ctx);
             }

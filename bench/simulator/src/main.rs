@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use coord_server::registry::Recommendation;
 use dcdn_protocol::PolicyName;
 use dcdn_simulator::report::{self, Execution, Report};
 use dcdn_simulator::scenario::{Name, Options};
@@ -47,6 +48,9 @@ struct Cli {
     /// Percentage of pairs that cannot connect
     #[arg(long)]
     nat_percent: Option<f64>,
+    /// How the coordination server chooses whom to name: random or predictive
+    #[arg(long, default_value = Recommendation::default().as_str())]
+    recommend: Recommendation,
     /// Threads; the result does not depend on it [default: as many as are worth while]
     #[arg(long)]
     threads: Option<usize>,
@@ -119,6 +123,7 @@ impl Cli {
             minutes: self.minutes,
             chunk_kib: self.chunk_kib,
             nat_percent: self.nat_percent,
+            recommendation: self.recommend,
         })
     }
 

@@ -1,6 +1,8 @@
 //! The network model: lines, pairs, servers. Every number is a parameter of
 //! [`NetworkModel`]; scenarios change what they are about.
 
+use coord_server::registry::Recommendation;
+
 use crate::dice::{self, Purpose};
 use crate::event::EntityId;
 use crate::num::{narrow, whole};
@@ -96,6 +98,8 @@ pub struct CoordModel {
     pub think_ms: u32,
     /// Milliseconds between two reports of the same page at the least.
     pub report_interval_ms: u64,
+    /// How it chooses whom to name.
+    pub recommendation: Recommendation,
 }
 
 /// Bytes per millisecond of a slow peer: the 50 KB/s of the issue.
@@ -150,7 +154,12 @@ impl Default for NetworkModel {
                 ranges: true,
                 down: None,
             },
-            coord: CoordModel { delay_ms: 10, think_ms: 2, report_interval_ms: 5_000 },
+            coord: CoordModel {
+                delay_ms: 10,
+                think_ms: 2,
+                report_interval_ms: 5_000,
+                recommendation: Recommendation::default(),
+            },
             connect_ms: 20,
             max_peers: 8,
             liar_percent: 0.0,

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use coord_server::registry::Recommendation;
 use dcdn_protocol::PolicyName;
 use dcdn_protocol::chunk::DEFAULT_CHUNK_SIZE;
 
@@ -113,6 +114,8 @@ pub struct Options {
     pub chunk_kib: Option<u32>,
     /// Percentage of pairs that cannot connect.
     pub nat_percent: Option<f64>,
+    /// How the coordination server chooses whom to name.
+    pub recommendation: Recommendation,
 }
 
 impl Default for Options {
@@ -127,6 +130,7 @@ impl Default for Options {
             minutes: None,
             chunk_kib: None,
             nat_percent: None,
+            recommendation: Recommendation::default(),
         }
     }
 }
@@ -182,6 +186,7 @@ pub fn build(name: Name, options: &Options) -> Result<World> {
     if let Some(percent) = options.nat_percent {
         world.net.nat_percent = percent;
     }
+    world.net.coord.recommendation = options.recommendation;
     world.visits.sort_by_key(|visit| visit.arrive);
     Ok(world)
 }

@@ -169,7 +169,7 @@ impl<'a> Shard<'a> {
             shard.origin = Some(Origin::new(&mut shard.ctx(0)));
         }
         if part.has(COORD) {
-            shard.coord = Some(Coord::new(world.seed));
+            shard.coord = Some(Coord::new(world.seed, world.net.coord.recommendation));
         }
         shard
     }

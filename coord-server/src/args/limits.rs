@@ -1,6 +1,7 @@
-//! What sockets may take.
+//! What sockets may take, and whom they are told of.
 
 use coord_server::limit::Rate;
+use coord_server::registry::Recommendation;
 use coord_server::signalling::Limits;
 
 /// Seconds' worth of messages that a socket may send at once.
@@ -17,6 +18,11 @@ pub struct SocketArgs {
     /// one; eight times as many at once
     #[arg(long, value_name = "N", default_value_t = Limits::default().socket.messages.per_second)]
     socket_messages: u32,
+
+    /// How the peers are chosen that a page is told of: random, or predictive, those who
+    /// will hold what it wants next
+    #[arg(long, value_name = "HOW", default_value = Recommendation::default().as_str())]
+    recommend: Recommendation,
 }
 
 impl SocketArgs {
@@ -24,6 +30,7 @@ impl SocketArgs {
     pub fn limits(&self) -> Limits {
         let mut limits = Limits { sockets: self.max_sockets, ..Limits::default() };
         let capacity = self.socket_messages.saturating_mul(BURST);
+        limits.socket.recommendation = self.recommend;
         limits.socket.messages = Rate { capacity, per_second: self.socket_messages };
         limits
     }

@@ -57,7 +57,7 @@ impl Messages {
                 Signal::Candidate { .. } => 6,
             },
             // Sockets that open and close are no messages and not counted here.
-            Event::Garbled(..) | Event::Connected | Event::Disconnected => 7,
+            Event::Garbled(..) | Event::Connected(_) | Event::Disconnected => 7,
         };
         &self.0[place]
     }

@@ -15,7 +15,7 @@ use super::outbox::{Outbox, Outgoing};
 use super::{Hub, encode};
 use crate::limit::SocketPermit;
 use crate::metrics::name_of_code;
-use crate::registry::Event;
+use crate::registry::{Event, Place};
 
 /// Bytes of a message at which the connection breaks. Between [`MAX_MESSAGE`] and
 /// this there is still time to say why.
@@ -52,9 +52,14 @@ enum End {
 
 /// Serves a socket until it ends. At that moment, however it comes, the peer is
 /// out of its swarms.
-pub(super) async fn attend(hub: Arc<Hub>, mut socket: WebSocket, permit: SocketPermit) {
+pub(super) async fn attend(
+    hub: Arc<Hub>,
+    mut socket: WebSocket,
+    place: Place,
+    permit: SocketPermit,
+) {
     let outbox = Arc::new(Outbox::default());
-    let presence = Presence::new(&hub, &outbox, permit);
+    let presence = Presence::new(&hub, &outbox, place, permit);
     let end = tokio::select! {
         biased;
         () = hub.life.stop.cancelled() => End::Stopping { within_ms: hub.return_within_ms() },
@@ -74,9 +79,9 @@ struct Presence<'a> {
 }
 
 impl<'a> Presence<'a> {
-    fn new(hub: &'a Hub, outbox: &Arc<Outbox>, permit: SocketPermit) -> Self {
+    fn new(hub: &'a Hub, outbox: &Arc<Outbox>, place: Place, permit: SocketPermit) -> Self {
         hub.metrics.sockets.inc();
-        Self { hub, peer: hub.connect(Arc::clone(outbox)), _permit: permit }
+        Self { hub, peer: hub.connect(Arc::clone(outbox), place), _permit: permit }
     }
 }
 

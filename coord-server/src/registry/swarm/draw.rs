@@ -1,0 +1,130 @@
+//! Whom to name: by lot, or by what they will hold.
+
+use dcdn_protocol::GroupId;
+use rand::seq::index;
+use rand::{Rng, RngExt};
+
+use super::super::member::Member;
+use super::{Asker, Swarm};
+
+/// Browsers that are looked at for each peer that is wanted.
+const LOOKED_AT: usize = 3;
+
+/// Chunks that a peer is wanted for at once, and soon: what eight peers deliver first, and
+/// the scheduler's read-ahead of 8 MiB in chunks of 256 KiB.
+const NEXT: u32 = 8;
+const AHEAD: u32 = 32;
+
+/// What speaks for a peer of the same provider (twice that for one of the same street), and
+/// against one for each time that it was named of late. For holding all that is wanted next
+/// speaks 1, for holding all that is wanted soon another. Of several settings these did best
+/// in simulated crowds (`bench/RESULTS.md`).
+const NEAR: f64 = 1.0;
+const LOAD: f64 = 0.6;
+
+/// Seconds until a peer's chunks are wanted that were not wanted at once.
+const SOON: f64 = 5.0;
+
+/// As much load as so many recommendations: a peer that declines has no room for a while.
+pub(super) const DECLINED: f64 = 16.0;
+
+/// Place of a browser, and of a tab in it.
+type Spot = (usize, usize);
+
+impl Swarm {
+    /// Up to `want` members outside `group`, at random.
+    ///
+    /// Browsers are drawn first, then a tab of each: the tabs of a browser share
+    /// its cache and its line. A second tab of a browser is drawn only when there
+    /// are fewer browsers than `want`.
+    pub(super) fn draw(&self, group: GroupId, want: usize, dice: &mut impl Rng) -> Vec<Spot> {
+        let (own, others) = self.others(group);
+        let browsers = want.min(others);
+        if browsers == 0 {
+            return Vec::new();
+        }
+        let places = index::sample(dice, others, browsers).into_iter();
+        let drawn: Vec<(usize, Vec<usize>)> = places
+            .map(|place| {
+                let place = behind(own, place);
+                let tabs = self.browsers[place].len();
+                (place, index::sample(dice, tabs, tabs.min(want - browsers + 1)).into_vec())
+            })
+            .collect();
+        in_turns(&drawn, want)
+    }
+
+    /// Up to `want` members outside the asker's browser: those of some that have the most
+    /// for it.
+    ///
+    /// The browsers looked at lie evenly apart in the order of arrival, from a random start
+    /// on. So each is looked at as often as any other, and those looked at at a time are at
+    /// different places in the content.
+    pub(super) fn choose(
+        &self,
+        asker: Asker,
+        want: usize,
+        now: f64,
+        dice: &mut impl Rng,
+    ) -> Vec<Spot> {
+        let (own, others) = self.others(asker.group);
+        if others == 0 || want == 0 {
+            return Vec::new();
+        }
+        let wanted = own.and_then(|own| self.browsers[own].iter().find(|it| it.peer == asker.peer));
+        let from = wanted.map_or(0, Member::position);
+        let start = dice.random_range(0..others);
+        let count = others.min(want * LOOKED_AT);
+        let mut seen: Vec<(f64, usize, Vec<usize>)> = (0..count)
+            .map(|turn| {
+                let place = behind(own, (start + turn * others / count) % others);
+                let tabs = &self.browsers[place];
+                let value = |tab: &usize| self.value(&tabs[*tab], asker, from, now);
+                if let [only] = &tabs[..] {
+                    return (self.value(only, asker, from, now), place, vec![0]);
+                }
+                let mut order: Vec<usize> = (0..tabs.len()).collect();
+                order.sort_by(|one, other| value(other).total_cmp(&value(one)));
+                (value(&order[0]), place, order)
+            })
+            .collect();
+        seen.sort_by(|(one, ..), (other, ..)| other.total_cmp(one));
+        seen.truncate(want);
+        let chosen: Vec<_> = seen.into_iter().map(|(_, place, tabs)| (place, tabs)).collect();
+        in_turns(&chosen, want)
+    }
+
+    /// What a member is worth to who asks and lacks chunk `from`.
+    fn value(&self, member: &Member, asker: Asker, from: u32, now: f64) -> f64 {
+        let (usual, end) = (self.usual_rate, self.end.max(from.saturating_add(1)));
+        let part = |ahead: f64, chunks: u32| {
+            let until = from.saturating_add(chunks).min(end);
+            let held = member.forecast(now, ahead, usual, self.end).count_within(from, until);
+            f64::from(held) / f64::from(until - from)
+        };
+        let near = f64::from(member.place.nearness(asker.place));
+        part(0.0, NEXT) + part(SOON, AHEAD) + NEAR * near - LOAD * member.load(now)
+    }
+
+    /// Place of the own browser, and how many others there are.
+    fn others(&self, group: GroupId) -> (Option<usize>, usize) {
+        let own = self.browsers.get_index_of(&group);
+        (own, self.browsers.len() - usize::from(own.is_some()))
+    }
+}
+
+/// The own browser is not among the others: those behind it move up.
+fn behind(own: Option<usize>, place: usize) -> usize {
+    place + usize::from(own.is_some_and(|own| place >= own))
+}
+
+/// The first tab of each browser, then the second, until there are enough.
+fn in_turns(browsers: &[(usize, Vec<usize>)], want: usize) -> Vec<Spot> {
+    let most = browsers.iter().map(|(_, tabs)| tabs.len()).max().unwrap_or(0);
+    (0..most)
+        .flat_map(|turn| {
+            browsers.iter().filter_map(move |(place, tabs)| Some((*place, *tabs.get(turn)?)))
+        })
+        .take(want)
+        .collect()
+}
