@@ -238,6 +238,7 @@ impl Args {
         config.cache_control.clone_from(&self.cache_control);
         config.origins = AllowedOrigins::new(self.allow_origin.iter().map(String::as_str))?;
         config.signalling = self.sockets.limits();
+        config.redis = self.sockets.redis();
         Ok(config)
     }
 }

@@ -8,6 +8,7 @@ use axum::http::HeaderValue;
 use dcdn_protocol::SiteConfig;
 
 use crate::assets::Assets;
+use crate::cluster::RedisUrl;
 use crate::manifest::store::StoreError;
 use crate::origin::OriginSettings;
 use crate::signalling::{self, AllowedOrigins};
@@ -32,6 +33,8 @@ pub struct Config {
     pub manifest_store: Option<PathBuf>,
     /// Certificate and key; `None` is plain HTTP.
     pub tls: Option<TlsFiles>,
+    /// Where to meet other nodes; `None` for a server that is alone.
+    pub redis: Option<RedisUrl>,
     /// How long open responses may go on after the server was told to stop.
     pub grace: Duration,
 }
@@ -65,6 +68,7 @@ impl Config {
             manifest_store: None,
             tls: None,
             grace: Duration::from_secs(3),
+            redis: None,
         }
     }
 }

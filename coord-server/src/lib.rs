@@ -16,6 +16,7 @@
 //! without a listener.
 
 pub mod assets;
+pub mod cluster;
 pub mod config;
 pub mod error;
 pub mod limit;

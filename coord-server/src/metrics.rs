@@ -37,6 +37,12 @@ pub struct Metrics {
     pub refusals: Refusals,
     /// `dcdn_slow_readers`: sockets cut because they did not take their messages.
     pub slow_readers: Counter,
+    /// `dcdn_redis_up`: 1 while this node is in touch with others.
+    pub redis_up: Gauge,
+    /// `dcdn_redis_connections`: times that Redis was reached.
+    pub redis_connections: Counter,
+    /// `dcdn_forwarded`: letters sent to other nodes.
+    pub forwarded: Counter,
 }
 
 impl Metrics {
@@ -54,6 +60,9 @@ impl Metrics {
             messages: Messages::new(&new.metric("messages", "Signalling messages from pages")),
             refusals: Refusals::new(&new.metric("refusals", "Signalling errors sent to pages")),
             slow_readers: new.metric("slow_readers", "Sockets cut for not reading"),
+            redis_up: new.metric("redis_up", "Whether other nodes can be reached"),
+            redis_connections: new.metric("redis_connections", "Times that Redis was reached"),
+            forwarded: new.metric("forwarded", "Letters sent to other nodes"),
             registry,
         }
     }

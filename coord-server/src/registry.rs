@@ -4,6 +4,7 @@
 mod member;
 mod peer_map;
 mod place;
+mod remote;
 mod swarm;
 
 use std::cmp::Ordering;
@@ -19,6 +20,8 @@ use rand::rngs::StdRng;
 
 pub use self::peer_map::PeerMap;
 pub use self::place::Place;
+use self::remote::Agenda;
+pub use self::remote::{Envelope, RemoteMember};
 use self::swarm::{Asker, Swarm};
 pub use self::swarm::{Recommendation, UnknownRecommendation};
 use crate::limit::{Rate, TokenBucket};
@@ -75,13 +78,16 @@ pub enum Effect {
     /// Close the socket once what was sent to it has gone out. The peer is out of
     /// all swarms already.
     Close(PeerId, ErrorCode),
+    /// Pass a signal to another node.
+    Forward(Envelope),
 }
 
 impl Effect {
-    /// Whose socket it is for.
-    pub fn to(&self) -> PeerId {
+    /// Whose socket it is for, or from.
+    pub fn socket(&self) -> PeerId {
         match self {
             Self::Send(peer, _) | Self::Close(peer, _) => *peer,
+            Self::Forward(envelope) => envelope.from,
         }
     }
 }
@@ -96,6 +102,7 @@ pub struct Registry {
     greeted: usize,
     /// What members' times are seconds since.
     since: Option<Instant>,
+    agenda: Agenda,
 }
 
 #[derive(Debug)]
@@ -118,6 +125,7 @@ impl Registry {
             swarms: HashMap::new(),
             greeted: 0,
             since: None,
+            agenda: Agenda::default(),
         }
     }
 
@@ -196,8 +204,7 @@ impl Registry {
         message: ToCoord,
         now: Instant,
     ) -> Result<Option<Effect>, Refusal> {
-        let since = *self.since.get_or_insert(now);
-        let seconds = now.saturating_duration_since(since).as_secs_f64();
+        let seconds = self.seconds(now);
         match message {
             ToCoord::Hello { .. } => {
                 Err(Refusal::new(ErrorCode::BadMessage, "hello has been said already"))
@@ -215,6 +222,12 @@ impl Registry {
             }
             ToCoord::Signal { to, signal } => self.relay(from, to, signal, seconds).map(Some),
         }
+    }
+
+    /// Seconds on the clock of members.
+    fn seconds(&mut self, now: Instant) -> f64 {
+        let since = *self.since.get_or_insert(now);
+        now.saturating_duration_since(since).as_secs_f64()
     }
 
     fn hello(
@@ -254,6 +267,12 @@ impl Registry {
         swarm.enter(from, have, now);
         let (how, want) = (self.limits.recommendation, want.min(MAX_WANT).into());
         let peers = swarm.recommend(how, from, want, now, &mut self.dice);
+        if self.agenda.is_enabled() {
+            if peers.len() < want {
+                swarm.is_hungry(from, want, now);
+            }
+            self.agenda.stir(content, swarm, now);
+        }
         Ok(Some(Effect::Send(from.peer, FromCoord::Peers { content, peers })))
     }
 
@@ -269,6 +288,7 @@ impl Registry {
         let Entry::Occupied(mut swarm) = self.swarms.entry(content) else { return };
         swarm.get_mut().remove(group, peer);
         if swarm.get().is_empty() {
+            self.agenda.end(content, swarm.get());
             swarm.remove();
         }
     }
@@ -285,7 +305,8 @@ impl Registry {
             return Err(Refusal { peer: Some(to), ..refusal });
         }
         let Some(content) = self.common_swarm(from.peer, to) else {
-            return Err(Refusal::unknown(to));
+            let envelope = self.forward(from, to, signal, now);
+            return envelope.map(Effect::Forward).ok_or_else(|| Refusal::unknown(to));
         };
         let declines = matches!(&signal, Signal::Answer { sdp } if sdp.is_empty());
         if declines && let Some(swarm) = self.swarms.get_mut(&content) {
@@ -308,8 +329,8 @@ impl Registry {
     }
 
     fn refuse(&mut self, from: PeerId, refusal: Refusal) -> Vec<Effect> {
-        let Refusal { code, message, peer } = refusal;
-        let told = Effect::Send(from, FromCoord::Error { code, message, peer });
+        let code = refusal.code;
+        let told = refusal.into_effect(from);
         match code {
             ErrorCode::Version | ErrorCode::HelloFirst | ErrorCode::RateLimit => {
                 self.disconnect(from);
@@ -345,5 +366,10 @@ impl Refusal {
     fn unknown(peer: PeerId) -> Self {
         let refusal = Self::new(ErrorCode::UnknownPeer, "no such peer in a swarm of yours");
         Self { peer: Some(peer), ..refusal }
+    }
+
+    fn into_effect(self, from: PeerId) -> Effect {
+        let Self { code, message, peer } = self;
+        Effect::Send(from, FromCoord::Error { code, message, peer })
     }
 }

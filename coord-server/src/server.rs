@@ -19,6 +19,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tower_http::cors::{Any, CorsLayer};
@@ -26,6 +27,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::assets::{self, Assets};
+use crate::cluster::{self, RedisUrl};
 use crate::config::{Config, SetupError, Source};
 use crate::manifest::store::{Store, StoreError};
 use crate::manifest::{self, Files, Manifests, Remote};
@@ -163,6 +165,10 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 pub fn app(config: Config, life: &Lifetime) -> Result<Router, SetupError> {
     let metrics = Arc::new(Metrics::new());
     let hub = Hub::new(config.signalling, config.origins, Arc::clone(&metrics), life.clone());
+    let hub = match config.redis {
+        Some(redis) => in_touch(hub, redis, life),
+        None => Arc::new(hub),
+    };
     let min_bytes = config.site.min_bytes;
     let store = open_store(config.manifest_store.as_deref())?;
     let (manifests, site) = match config.source {
@@ -195,7 +201,7 @@ pub fn app(config: Config, life: &Lifetime) -> Result<Router, SetupError> {
         .with_state(config.assets.clone())
         .route("/dcdn/config.json", get(site_config).with_state(Arc::new(config.site)))
         .route("/dcdn/manifest", manifest)
-        .route("/dcdn/ws", get(signalling::open).with_state(Arc::new(hub)))
+        .route("/dcdn/ws", get(signalling::open).with_state(hub))
         .layer(readable_from_anywhere())
         .layer(header_unless_set("cross-origin-resource-policy", "cross-origin"));
     let own = Router::new()
@@ -221,6 +227,14 @@ fn open_store(path: Option<&Path>) -> Result<Store, SetupError> {
         }
         result => result.map_err(SetupError::Store),
     }
+}
+
+/// The same hub, with other nodes.
+fn in_touch(hub: Hub, redis: RedisUrl, life: &Lifetime) -> Arc<Hub> {
+    let (post, letters) = mpsc::channel(cluster::MAX_LETTERS);
+    let hub = Arc::new(hub.with_post(post));
+    life.tasks.spawn(cluster::run(Arc::clone(&hub), redis, letters, life.stop.clone()));
+    hub
 }
 
 /// Every other URL is a file.

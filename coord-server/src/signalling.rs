@@ -18,15 +18,18 @@ use axum::extract::{ConnectInfo, FromRequestParts, RawQuery, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use dcdn_protocol::message::coord::{FromCoord, MAX_MESSAGE};
-use dcdn_protocol::{PeerId, frame};
+use dcdn_protocol::{ContentId, PeerId, frame};
 use smallvec::SmallVec;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 pub use self::origin::{AllowedOrigins, NotAnOrigin};
 use self::outbox::{Outbox, Outgoing, Room};
+use crate::cluster::{self, Letter, NodeId};
 use crate::error::ApiError;
 use crate::limit::{SocketLimits, TooManySockets};
 use crate::metrics::Metrics;
-use crate::registry::{self, Effect, Event, PeerMap, Place, Registry};
+use crate::registry::{self, Effect, Event, PeerMap, Place, Registry, RemoteMember};
 use crate::server::Lifetime;
 
 /// Pages per second that may come back when a server has stopped. Whoever takes over also
@@ -78,12 +81,72 @@ pub struct Hub {
     life: Lifetime,
     room: Room,
     return_within_ms: OnceLock<u32>,
+    node: NodeId,
+    /// The way to other nodes, if there are any.
+    post: Option<mpsc::Sender<Letter>>,
 }
 
 /// What is to be done for the socket at the end of `line`.
 struct Order {
     line: Arc<Outbox>,
     effect: Effect,
+}
+
+/// For [`cluster`]: other nodes.
+impl Hub {
+    /// This node.
+    pub(crate) fn node(&self) -> NodeId {
+        self.node
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Has the registry decide something at this time, and carries it out.
+    pub(crate) fn registry(&self, decide: impl FnOnce(&mut Registry, Instant) -> Vec<Effect>) {
+        self.perform(|registry| decide(registry, Instant::now()));
+    }
+
+    /// Swarms that others are to be told of now.
+    pub(crate) fn due(&self, most: usize) -> Vec<(ContentId, Vec<RemoteMember>)> {
+        self.lock().registry.due(Instant::now(), most)
+    }
+
+    /// A letter has come for a peer of this node.
+    pub(crate) fn receive(&self, letter: Letter) {
+        match letter {
+            Letter::Unknown { to, peer } => {
+                self.registry(|registry, _| vec![registry.lost(to, peer)]);
+            }
+            Letter::Signal(envelope) => {
+                let (from, to) = (envelope.from, envelope.to);
+                let mut is_here = false;
+                self.registry(|registry, now| {
+                    let effect = registry.deliver(envelope, now);
+                    is_here = effect.is_some();
+                    Vec::from_iter(effect)
+                });
+                if !is_here {
+                    self.forward(Letter::Unknown { to: from, peer: to });
+                }
+            }
+        }
+    }
+
+    /// A letter did not reach its node: its sender is told.
+    pub(crate) fn undeliverable(&self, letter: Letter) {
+        if let Letter::Signal(envelope) = letter {
+            self.registry(|registry, _| vec![registry.lost(envelope.from, envelope.to)]);
+        }
+    }
+
+    fn forward(&self, letter: Letter) {
+        let sent = self.post.as_ref().map(|post| post.try_send(letter));
+        if let Some(Err(TrySendError::Full(letter) | TrySendError::Closed(letter))) = sent {
+            self.undeliverable(letter);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -110,6 +173,8 @@ impl Hub {
             life,
             room: Room { messages: limits.queue, bytes: limits.queue_bytes },
             return_within_ms: OnceLock::new(),
+            node: NodeId(rand::random()),
+            post: None,
         }
     }
 
@@ -119,8 +184,13 @@ impl Hub {
         *self.return_within_ms.get_or_init(|| return_within_ms(self.lock().lines.len()))
     }
 
+    /// Has letters for peers of other nodes go to `post`.
+    pub fn with_post(self, post: mpsc::Sender<Letter>) -> Self {
+        Self { post: Some(post), ..self }
+    }
+
     fn connect(&self, line: Arc<Outbox>, place: Place) -> PeerId {
-        let peer = PeerId(rand::random());
+        let peer = cluster::new_peer(self.node);
         let mut state = self.lock();
         state.registry.handle(peer, Event::Connected(place), Instant::now());
         state.lines.insert(peer, line);
@@ -135,17 +205,22 @@ impl Hub {
         self.count(&state);
     }
 
-    /// Passes a socket's event on and carries out what follows. Whatever takes time is
-    /// done when others can have the registry again.
+    /// Passes a socket's event on and carries out what follows.
     fn handle(&self, from: PeerId, event: Event) {
         self.metrics.messages.of(&event).inc();
         let now = Instant::now();
+        self.perform(|registry| registry.handle(from, event, now));
+    }
+
+    /// Has the registry decide something, and carries it out when others can have the
+    /// registry again.
+    fn perform(&self, decide: impl FnOnce(&mut Registry) -> Vec<Effect>) {
         let mut state = self.lock();
-        let effects = state.registry.handle(from, event, now);
+        let effects = decide(&mut state.registry);
         let orders: SmallVec<[Order; 1]> = effects
             .into_iter()
             .filter_map(|effect| {
-                let line = Arc::clone(state.lines.get(&effect.to())?);
+                let line = Arc::clone(state.lines.get(&effect.socket())?);
                 Some(Order { line, effect })
             })
             .collect();
@@ -159,8 +234,9 @@ impl Hub {
     /// Queues something for a socket. Who lets its queue run full is cut off, as
     /// is everything it is in: others must not wait for it, nor we keep its mail.
     fn carry_out(&self, line: &Outbox, effect: Effect) {
-        let to = effect.to();
+        let socket = effect.socket();
         let outgoing = match effect {
+            Effect::Forward(envelope) => return self.forward(Letter::Signal(envelope)),
             Effect::Send(_, message) => {
                 if let FromCoord::Error { code, .. } = &message {
                     self.metrics.refusals.of(*code).inc();
@@ -172,7 +248,7 @@ impl Hub {
         };
         if line.put(outgoing, self.room).is_err() {
             line.cut();
-            self.disconnect(to);
+            self.disconnect(socket);
             self.metrics.slow_readers.inc();
         }
     }

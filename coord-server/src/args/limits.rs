@@ -1,5 +1,6 @@
 //! What sockets may take, and whom they are told of.
 
+use coord_server::cluster::RedisUrl;
 use coord_server::limit::Rate;
 use coord_server::registry::Recommendation;
 use coord_server::signalling::Limits;
@@ -23,9 +24,19 @@ pub struct SocketArgs {
     /// will hold what it wants next
     #[arg(long, value_name = "HOW", default_value = Recommendation::default().as_str())]
     recommend: Recommendation,
+
+    /// Redis (7 or later) through which several servers of one site know each other's peers,
+    /// redis://[USER:PASSWORD@]HOST[:PORT] [default: this server is alone]
+    #[arg(long, value_name = "URL")]
+    redis: Option<RedisUrl>,
 }
 
 impl SocketArgs {
+    /// Where other servers are met.
+    pub fn redis(&self) -> Option<RedisUrl> {
+        self.redis.clone()
+    }
+
     /// What they ask for.
     pub fn limits(&self) -> Limits {
         let mut limits = Limits { sockets: self.max_sockets, ..Limits::default() };

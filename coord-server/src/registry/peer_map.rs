@@ -9,7 +9,8 @@ use dcdn_protocol::PeerId;
 /// hash of them, and nobody can make two collide.
 pub type PeerMap<V> = HashMap<PeerId, V, BuildHasherDefault<OwnBits>>;
 
-/// Takes 8 bytes of what is hashed as they are.
+/// Takes the last 8 bytes of what is hashed as they are; the first may be the same for all
+/// peers of a node.
 #[derive(Debug, Default)]
 pub struct OwnBits(u64);
 
@@ -19,8 +20,8 @@ impl Hasher for OwnBits {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        if let Some(first) = bytes.first_chunk() {
-            self.0 ^= u64::from_le_bytes(*first);
+        if let Some(last) = bytes.last_chunk() {
+            self.0 ^= u64::from_le_bytes(*last);
         }
     }
 

@@ -1,6 +1,7 @@
 //! One swarm: its members by browser, and who of them is named to whom.
 
 mod draw;
+mod remote;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,7 @@ use indexmap::IndexMap;
 use rand::Rng;
 use smallvec::SmallVec;
 
+use self::remote::{Hungry, Remote};
 use super::member::Member;
 use super::place::Place;
 
@@ -61,6 +63,14 @@ pub(super) struct Swarm {
     usual_rate: f64,
     /// One behind the last chunk that anybody has said it holds.
     end: u32,
+    /// Members whose sockets this node has.
+    local: usize,
+    /// Members whose sockets other nodes have, in the order in which they became known.
+    remote: Vec<Remote>,
+    hungry: Vec<Hungry>,
+    /// When other nodes were told of this swarm, and when they are to be, in milliseconds.
+    pub told_at: Option<u64>,
+    pub tell_at: Option<u64>,
 }
 
 /// Weight of one more measured rate in the usual one.
@@ -82,6 +92,7 @@ impl Swarm {
             Some(member) => member.report(have, now),
             None => {
                 tabs.push(Member::new(who.peer, who.place, have, now));
+                self.local += 1;
                 None
             }
         };
@@ -95,16 +106,26 @@ impl Swarm {
         self.learn(have, rate);
     }
 
+    /// A member of this node leaves.
     pub fn remove(&mut self, group: GroupId, peer: PeerId) {
-        let Some(tabs) = self.browsers.get_mut(&group) else { return };
+        self.local -= usize::from(self.take_out(group, peer));
+        self.hungry.retain(|it| it.who.peer != peer);
+    }
+
+    /// Whether no member is on this node.
+    pub fn is_empty(&self) -> bool {
+        self.local == 0
+    }
+
+    fn take_out(&mut self, group: GroupId, peer: PeerId) -> bool {
+        let Some(tabs) = self.browsers.get_mut(&group) else { return false };
+        let before = tabs.len();
         tabs.retain(|tab| tab.peer != peer);
+        let is_out = tabs.len() < before;
         if tabs.is_empty() {
             self.browsers.swap_remove(&group);
         }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.browsers.is_empty()
+        is_out
     }
 
     /// A member has said that it has connections enough.

@@ -4,6 +4,7 @@
 
 mod assets;
 mod binary;
+mod cluster;
 mod manifest;
 mod origin;
 mod program;

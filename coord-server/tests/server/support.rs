@@ -181,18 +181,7 @@ impl Server {
 
     /// A socket of a page of `origin`, or the answer that refuses it.
     pub async fn try_socket(&self, origin: Option<&str>) -> Result<Page, Answer> {
-        let url = format!("ws://{}/dcdn/ws", self.address);
-        let mut request = url.into_client_request().unwrap();
-        if let Some(origin) = origin {
-            request.headers_mut().insert("origin", origin.parse().unwrap());
-        }
-        match connect_async(request).await {
-            Ok((socket, _)) => Ok(Page { socket, id: PeerId([0; 16]) }),
-            Err(tokio_tungstenite::tungstenite::Error::Http(response)) => {
-                Err(Answer::of_refusal(*response))
-            }
-            Err(error) => panic!("{error}"),
-        }
+        Page::open(self.address, origin).await
     }
 }
 
@@ -260,6 +249,22 @@ pub enum Closed {
 }
 
 impl Page {
+    /// A socket that has not said hello, of a page of `origin`, or the answer that refuses it.
+    pub async fn open(address: SocketAddr, origin: Option<&str>) -> Result<Self, Answer> {
+        let url = format!("ws://{}/dcdn/ws", address);
+        let mut request = url.into_client_request().unwrap();
+        if let Some(origin) = origin {
+            request.headers_mut().insert("origin", origin.parse().unwrap());
+        }
+        match connect_async(request).await {
+            Ok((socket, _)) => Ok(Self { socket, id: PeerId([0; 16]) }),
+            Err(tokio_tungstenite::tungstenite::Error::Http(response)) => {
+                Err(Answer::of_refusal(*response))
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+
     pub async fn hello(&mut self, group: u8) {
         self.say(&ToCoord::Hello { version: VERSION, group: GroupId([group; 16]) }).await;
         let FromCoord::Welcome { version: VERSION, peer } = self.hear().await else {

@@ -1,0 +1,209 @@
+//! Peers whose sockets other nodes have: some of each swarm are known here for a while, and
+//! named, and signals pass to them.
+//!
+//! Pure like the rest: what is to be told to other nodes comes out of [`Registry::due`] and
+//! as [`Effect::Forward`], what they say goes into [`Registry::learn`] and
+//! [`Registry::deliver`]. Carrying it is [`cluster`](crate::cluster)'s affair.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use dcdn_protocol::message::coord::{FromCoord, Recommended, Signal};
+use dcdn_protocol::{ChunkSet, ContentId, GroupId, PeerId};
+use serde::{Deserialize, Serialize};
+
+use super::place::Place;
+use super::swarm::Asker;
+use super::{Effect, Registry, Swarm, is_of_fair_size};
+
+/// Members of a swarm that are told to other nodes at a time.
+const SHARED: usize = 32;
+
+/// Members on other nodes that a swarm knows at the most.
+pub(super) const MAX_REMOTE: usize = 96;
+
+/// Milliseconds between two tellings of a swarm where something happens or somebody wants
+/// more peers, and where nothing does.
+const BUSY_MS: u64 = 1_000;
+const IDLE_MS: u64 = 10_000;
+
+/// Seconds for which a member on another node is known after it was heard of: two idle
+/// tellings and some time on the way.
+pub(super) const KNOWN_FOR: f64 = 25.0;
+
+/// A member of a swarm, as nodes tell each other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemoteMember {
+    /// Who.
+    pub peer: PeerId,
+    /// Its browser.
+    pub group: GroupId,
+    /// What it has last said that it holds.
+    #[serde(default, skip_serializing_if = "ChunkSet::is_empty")]
+    pub have: ChunkSet,
+}
+
+/// A signal to a peer of another node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// The sender.
+    pub from: PeerId,
+    /// The sender's browser.
+    pub group: GroupId,
+    /// A swarm that both are in.
+    pub content: ContentId,
+    /// The receiver.
+    pub to: PeerId,
+    /// What to pass.
+    pub signal: Signal,
+}
+
+/// When which swarm is to be told. Empty and idle on a server that is alone.
+#[derive(Debug, Default)]
+pub(super) struct Agenda {
+    enabled: bool,
+    due: BTreeSet<(u64, ContentId)>,
+}
+
+impl Agenda {
+    pub fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// `swarm` is to be told at `at`, or earlier if that was the plan.
+    fn plan(&mut self, content: ContentId, swarm: &mut Swarm, at: u64) {
+        if !self.enabled || swarm.tell_at.is_some_and(|planned| planned <= at) {
+            return;
+        }
+        if let Some(planned) = swarm.tell_at.replace(at) {
+            self.due.remove(&(planned, content));
+        }
+        self.due.insert((at, content));
+    }
+
+    /// Something has happened in `swarm`.
+    pub fn stir(&mut self, content: ContentId, swarm: &mut Swarm, now: f64) {
+        let at = swarm.told_at.map_or(0, |told| told + BUSY_MS).max(millis(now));
+        self.plan(content, swarm, at);
+    }
+
+    /// A swarm has no member here any more: others are to hear that at once.
+    pub fn end(&mut self, content: ContentId, swarm: &Swarm) {
+        if self.enabled {
+            if let Some(planned) = swarm.tell_at {
+                self.due.remove(&(planned, content));
+            }
+            self.due.insert((0, content));
+        }
+    }
+}
+
+fn millis(seconds: f64) -> u64 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    let millis = (seconds * 1000.0) as u64;
+    millis
+}
+
+impl Registry {
+    /// From now on there are other nodes, or there are again: every swarm is due.
+    pub fn share(&mut self) {
+        self.agenda.enabled = true;
+        for (content, swarm) in &mut self.swarms {
+            swarm.told_at = None;
+            self.agenda.plan(*content, swarm, 0);
+        }
+    }
+
+    /// Up to `most` swarms that others are to be told of now, and some of their members;
+    /// none if there are none any more.
+    pub fn due(&mut self, now: Instant, most: usize) -> Vec<(ContentId, Vec<RemoteMember>)> {
+        let now = self.seconds(now);
+        let mut told = Vec::new();
+        while told.len() < most
+            && let Some(&(at, content)) = self.agenda.due.first()
+            && at <= millis(now)
+        {
+            self.agenda.due.pop_first();
+            let Some(swarm) = self.swarms.get_mut(&content) else {
+                told.push((content, Vec::new()));
+                continue;
+            };
+            (swarm.told_at, swarm.tell_at) = (Some(millis(now)), None);
+            told.push((content, swarm.sample(SHARED, &mut self.dice)));
+            let next = if swarm.has_hungry(now) { BUSY_MS } else { IDLE_MS };
+            self.agenda.plan(content, swarm, millis(now) + next);
+        }
+        told
+    }
+
+    /// Other nodes have these members of a swarm. Whoever has asked for peers of late and
+    /// got fewer than wanted is told.
+    pub fn learn(
+        &mut self,
+        content: ContentId,
+        members: Vec<RemoteMember>,
+        now: Instant,
+    ) -> Vec<Effect> {
+        let now = self.seconds(now);
+        let Some(swarm) = self.swarms.get_mut(&content) else { return Vec::new() };
+        swarm.forget_remote(now);
+        for RemoteMember { peer, group, have } in members {
+            if !self.peers.contains_key(&peer) {
+                let who = Asker { group, peer, place: Place::UNKNOWN };
+                swarm.enter_remote(who, Some(&have), now);
+            }
+        }
+        let how = self.limits.recommendation;
+        let mut effects = Vec::new();
+        for (asker, want) in swarm.take_hungry(now) {
+            let peers: Vec<Recommended> = swarm.recommend(how, asker, want, now, &mut self.dice);
+            if peers.is_empty() {
+                swarm.is_hungry(asker, want, now);
+            } else {
+                effects.push(Effect::Send(asker.peer, FromCoord::Peers { content, peers }));
+            }
+        }
+        effects
+    }
+
+    /// A signal came from another node; `None` if its receiver is not in the swarm here.
+    pub fn deliver(&mut self, envelope: Envelope, now: Instant) -> Option<Effect> {
+        let now = self.seconds(now);
+        let Envelope { from, group, content, to, signal } = envelope;
+        let is_member = self.peers.get(&to)?.swarms.binary_search(&content).is_ok();
+        if !is_member || !is_of_fair_size(&signal) {
+            return None;
+        }
+        let swarm = self.swarms.get_mut(&content)?;
+        swarm.enter_remote(Asker { group, peer: from, place: Place::UNKNOWN }, None, now);
+        Some(Effect::Send(to, FromCoord::Signal { from, signal }))
+    }
+
+    /// `to` is not to be reached any more; `from` had something for it.
+    pub fn lost(&mut self, from: PeerId, to: PeerId) -> Effect {
+        if let Some(peer) = self.peers.get(&from) {
+            for content in &peer.swarms {
+                if let Some(swarm) = self.swarms.get_mut(content) {
+                    swarm.remove_remote(to);
+                }
+            }
+        }
+        super::Refusal::unknown(to).into_effect(from)
+    }
+
+    /// The way to a peer of another node that shares a swarm with `from`.
+    pub(super) fn forward(
+        &self,
+        from: Asker,
+        to: PeerId,
+        signal: Signal,
+        now: f64,
+    ) -> Option<Envelope> {
+        let contents = &self.peers.get(&from.peer)?.swarms;
+        let knows = |content: &&ContentId| {
+            self.swarms.get(content).is_some_and(|swarm| swarm.knows_remote(to, now))
+        };
+        let content = *contents.iter().find(knows)?;
+        Some(Envelope { from: from.peer, group: from.group, content, to, signal })
+    }
+}
