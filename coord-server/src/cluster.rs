@@ -27,8 +27,8 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-pub use self::wire::{Letter, NodeId};
 use self::wire::Share;
+pub use self::wire::{Letter, NodeId};
 use crate::signalling::Hub;
 
 /// Time between two looks at what is due.

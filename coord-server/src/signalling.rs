@@ -21,7 +21,6 @@ use dcdn_protocol::message::coord::{FromCoord, MAX_MESSAGE};
 use dcdn_protocol::{ContentId, PeerId, frame};
 use smallvec::SmallVec;
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
 
 pub use self::origin::{AllowedOrigins, NotAnOrigin};
 use self::outbox::{Outbox, Outgoing, Room};
@@ -142,9 +141,10 @@ impl Hub {
     }
 
     fn forward(&self, letter: Letter) {
-        let sent = self.post.as_ref().map(|post| post.try_send(letter));
-        if let Some(Err(TrySendError::Full(letter) | TrySendError::Closed(letter))) = sent {
-            self.undeliverable(letter);
+        let Some(post) = &self.post else { return };
+        match post.try_reserve() {
+            Ok(place) => place.send(letter),
+            Err(_) => self.undeliverable(letter),
         }
     }
 }

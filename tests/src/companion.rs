@@ -1,4 +1,4 @@
-//! Web servers that are not ours: nginx and Caddy, from the distribution's packages.
+//! Servers that are not ours: nginx, Caddy and Redis, from the distribution's packages.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -33,7 +33,7 @@ http {
 /// Caddy without its administration port, which is always the same.
 const CADDY: &str = "{\n\tadmin off\n}\n";
 
-/// A running web server. Ends with the value.
+/// A running server. Ends with the value.
 pub struct Companion {
     address: String,
     _folder: TempDir,
@@ -68,6 +68,19 @@ impl Companion {
             command.env(variable, folder.path());
         }
         command.stderr(Stdio::null());
+        Self::start(command, address, folder).await
+    }
+
+    /// Redis that keeps nothing, listening on `address`.
+    ///
+    /// # Errors
+    /// If there is no Redis.
+    pub async fn redis(address: &str) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("dcdn-redis-").tempdir()?;
+        let (host, port) = address.split_once(':').context("an address without a port")?;
+        let mut command = Command::new(find("REDIS_SERVER", &["redis-server", "valkey-server"])?);
+        command.args(["--bind", host, "--port", port, "--save", "", "--dir"]).arg(folder.path());
+        command.stdout(Stdio::null());
         Self::start(command, address, folder).await
     }
 

@@ -51,6 +51,7 @@ mod slow_peer;
 mod stopped_worker;
 mod switched_off;
 mod tabs;
+mod two_nodes;
 mod updates;
 mod ways;
 

@@ -89,7 +89,10 @@ impl Step {
                     "cargo clippy {packages...} --target {WASM} --all-targets -- -D warnings"
                 ))
             }
-            Self::Unit => perform(&cmd!(sh, "cargo test --workspace --exclude dcdn-tests")),
+            Self::Unit => {
+                let tests = cmd!(sh, "cargo test --workspace --exclude dcdn-tests");
+                perform(&tests.env("REDIS_SERVER", tools::ensure_redis(workspace)?))
+            }
             Self::Doc => {
                 let doc = cmd!(sh, "cargo doc --workspace --no-deps");
                 perform(&doc.env("RUSTDOCFLAGS", "-D warnings"))
@@ -104,12 +107,14 @@ impl Step {
                 let nginx = tools::ensure_nginx(workspace)?;
                 let caddy = tools::ensure_caddy(workspace)?;
                 let curl = tools::ensure_curl(workspace)?;
+                let redis = tools::ensure_redis(workspace)?;
                 fetch_players(workspace)?;
                 // Each test has several browsers.
                 let tests = cmd!(sh, "cargo test --package dcdn-tests -- --test-threads=2");
                 let tests = tests.env("CHROMIUM", browser.program).env("CHROMEDRIVER", driver);
                 let tests = tests.env("FIREFOX", firefox).env("NGINX", nginx);
-                perform(&tests.env("CADDY", caddy).env("CURL", curl))
+                let tests = tests.env("CADDY", caddy).env("CURL", curl);
+                perform(&tests.env("REDIS_SERVER", redis))
             }
         }
     }

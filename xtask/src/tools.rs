@@ -102,6 +102,12 @@ pub fn ensure_caddy(workspace: &Workspace) -> Result<PathBuf> {
     ensure_program(workspace, &CADDY)
 }
 
+/// Finds Redis; installs it where that is safe. Debian's package starts no server where there
+/// is no init to start it, and tests start their own.
+pub fn ensure_redis(workspace: &Workspace) -> Result<PathBuf> {
+    ensure_program(workspace, &REDIS)
+}
+
 /// A program that is not Rust's.
 struct Program {
     /// Names it outright.
@@ -149,6 +155,13 @@ const NGINX: Program =
 
 const CADDY: Program =
     Program { variable: "CADDY", names: &["caddy"], debian: "caddy", homebrew: "caddy" };
+
+const REDIS: Program = Program {
+    variable: "REDIS_SERVER",
+    names: &["redis-server", "valkey-server"],
+    debian: "redis-server",
+    homebrew: "redis",
+};
 
 fn ensure_program(workspace: &Workspace, program: &Program) -> Result<PathBuf> {
     if let Some(found) = find(program) {

@@ -39,7 +39,14 @@ impl Subject {
         command
             .args(["--listen", "127.0.0.1:0", "--root"])
             .arg(root.path())
-            .args(["--manifest-store", "none", "--max-sockets", "65536", "--socket-messages", "100000000"])
+            .args([
+                "--manifest-store",
+                "none",
+                "--max-sockets",
+                "65536",
+                "--socket-messages",
+                "100000000",
+            ])
             .env("RUST_LOG", "warn");
         Self::start(command, "/dcdn/ws", Some(root))
     }

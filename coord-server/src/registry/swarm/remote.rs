@@ -77,8 +77,7 @@ impl Swarm {
             .filter_map(|turn| {
                 let place = (start + turn * browsers / looked_at) % browsers;
                 let (group, tabs) = self.browsers.get_index(place)?;
-                let is_local =
-                    |tab: &&Member| self.remote.iter().all(|it| it.who.peer != tab.peer);
+                let is_local = |tab: &&Member| self.remote.iter().all(|it| it.who.peer != tab.peer);
                 let tab = tabs.iter().find(is_local)?;
                 let (peer, have) = (tab.peer, tab.held().clone());
                 Some(RemoteMember { peer, group: *group, have })
@@ -107,7 +106,8 @@ impl Swarm {
     }
 
     fn drop_remote(&mut self, is_gone: impl Fn(&Remote) -> bool) {
-        let gone: Vec<Asker> = self.remote.extract_if(.., |it| is_gone(it)).map(|it| it.who).collect();
+        let gone: Vec<Asker> =
+            self.remote.extract_if(.., |it| is_gone(it)).map(|it| it.who).collect();
         for who in gone {
             self.take_out(who.group, who.peer);
         }
