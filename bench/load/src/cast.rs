@@ -52,6 +52,15 @@ pub async fn peers(subject: &Subject, first: usize, count: usize) -> Result<Vec<
     Ok(peers)
 }
 
+/// Sockets of which nothing is heard.
+pub async fn idle(subject: &Subject, count: usize) -> Result<Vec<Socket>> {
+    let mut sockets = Vec::with_capacity(count);
+    for _ in 0..count {
+        sockets.push(Socket::open(subject.address, subject.path).await?);
+    }
+    Ok(sockets)
+}
+
 /// Peers that are in the swarm of `content(0)` and idle.
 pub async fn crowd(subject: &Subject, count: usize) -> Result<Vec<Peer>> {
     let mut crowd = peers(subject, 1_000_000, count).await?;

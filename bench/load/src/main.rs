@@ -110,10 +110,18 @@ async fn measure(plan: &Plan) -> Result<()> {
 
 async fn echo_round(plan: &Plan) -> Result<report::Echo> {
     let echo = Subject::echo()?;
+    let small = throughput::echo(plan, &echo, 256).await?;
+    let signal = throughput::echo(plan, &echo, cast::SIGNAL_BYTES).await?;
+    let latency = latency::echo(plan, &echo).await?;
+    // What idle sockets alone cost: the kernel's tables and the cores' caches know them too.
+    let idle = cast::idle(&echo, plan.peers.saturating_sub(plan.sockets)).await?;
+    let small_crowded = throughput::echo(plan, &echo, 256).await?;
+    let signal_crowded = throughput::echo(plan, &echo, cast::SIGNAL_BYTES).await?;
+    drop((idle, echo));
     Ok(report::Echo {
-        small: throughput::echo(plan, &echo, 256).await?,
-        signal: throughput::echo(plan, &echo, cast::SIGNAL_BYTES).await?,
-        latency: latency::echo(plan, &echo).await?,
+        small: [small, small_crowded],
+        signal: [signal, signal_crowded],
+        latency,
         idle_bytes: memory::echo(plan).await?,
     })
 }

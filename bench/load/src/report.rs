@@ -21,10 +21,10 @@ pub struct Report {
 /// A round of the echo.
 #[derive(Serialize)]
 pub struct Echo {
-    /// 256 bytes.
-    pub small: Throughput,
-    /// As long as a relayed signal.
-    pub signal: Throughput,
+    /// 256 bytes; alone, and beside as many idle sockets as a large swarm has peers.
+    pub small: [Throughput; 2],
+    /// As long as a relayed signal; the same.
+    pub signal: [Throughput; 2],
     /// Of 256 bytes.
     pub latency: Latency,
     /// Memory of an open socket.
@@ -51,10 +51,11 @@ impl Report {
     pub fn tables(&self, plan: &Plan) -> String {
         let echo = |of: fn(&Echo) -> f64| median(self.echo.iter().map(of));
         let coord = |of: fn(&Coord) -> f64| median(self.coord.iter().map(of));
-        let small = echo(|it| it.small.per_second);
-        let signal = echo(|it| it.signal.per_second);
+        let small = [echo(|it| it.small[0].per_second), echo(|it| it.small[1].per_second)];
+        let signal = [echo(|it| it.signal[0].per_second), echo(|it| it.signal[1].per_second)];
         let mut text = format!(
-            "Medians of {}; {} sockets with {} requests each on their way; one core.\n\n\
+            "Medians of {}; {} sockets with {} requests each on their way; one core. Each row is\n\
+             compared with the echo beside as many sockets.\n\n\
              | | per second | of echo | server busy |\n|---|---|---|---|\n",
             plan.rounds, plan.sockets, plan.window
         );
@@ -62,39 +63,20 @@ impl Report {
             let share = rate / limit;
             let _ = writeln!(text, "| {name} | {rate:.0} | {share:.2} | {:.0} % |", busy * 100.0);
         };
-        row("echo, 256 B", small, small, echo(|it| it.small.busy));
-        row("echo, 1,500 B", signal, signal, echo(|it| it.signal.busy));
-        row(
-            "relay, 10 in the swarm",
-            coord(|it| it.relay[0].per_second),
-            signal,
-            coord(|it| it.relay[0].busy),
-        );
         let large = thousands(plan.peers);
-        row(
-            &format!("relay, {large}"),
-            coord(|it| it.relay[1].per_second),
-            signal,
-            coord(|it| it.relay[1].busy),
-        );
-        row(
-            "join, 10 in the swarm",
-            coord(|it| it.join[0].per_second),
-            small,
-            coord(|it| it.join[0].busy),
-        );
-        row(
-            &format!("join, {large}"),
-            coord(|it| it.join[1].per_second),
-            small,
-            coord(|it| it.join[1].busy),
-        );
-        row(
-            "leave and join, 10",
-            coord(|it| it.entering.per_second),
-            small,
-            coord(|it| it.entering.busy),
-        );
+        let crowded = |what: &str| format!("{what}, {large} sockets");
+        row("echo, 256 B", small[0], small[0], echo(|it| it.small[0].busy));
+        row(&crowded("echo, 256 B"), small[1], small[1], echo(|it| it.small[1].busy));
+        row("echo, 1,500 B", signal[0], signal[0], echo(|it| it.signal[0].busy));
+        row(&crowded("echo, 1,500 B"), signal[1], signal[1], echo(|it| it.signal[1].busy));
+        let relay = [coord(|it| it.relay[0].per_second), coord(|it| it.relay[1].per_second)];
+        row("relay, 10 in the swarm", relay[0], signal[0], coord(|it| it.relay[0].busy));
+        row(&format!("relay, {large}"), relay[1], signal[1], coord(|it| it.relay[1].busy));
+        let join = [coord(|it| it.join[0].per_second), coord(|it| it.join[1].per_second)];
+        row("join, 10 in the swarm", join[0], small[0], coord(|it| it.join[0].busy));
+        row(&format!("join, {large}"), join[1], small[1], coord(|it| it.join[1].busy));
+        let entering = coord(|it| it.entering.per_second);
+        row("leave and join, 10", entering, small[0], coord(|it| it.entering.busy));
 
         let _ = writeln!(
             text,

@@ -251,7 +251,7 @@ pub enum Closed {
 impl Page {
     /// A socket that has not said hello, of a page of `origin`, or the answer that refuses it.
     pub async fn open(address: SocketAddr, origin: Option<&str>) -> Result<Self, Answer> {
-        let url = format!("ws://{}/dcdn/ws", address);
+        let url = format!("ws://{address}/dcdn/ws");
         let mut request = url.into_client_request().unwrap();
         if let Some(origin) = origin {
             request.headers_mut().insert("origin", origin.parse().unwrap());
