@@ -5,8 +5,8 @@
 //!
 //! | in Redis | is | by |
 //! |---|---|---|
-//! | `dcdn:{CONTENT}` | hash of node to some of its members of that swarm, as [`wire::Share`]; the key expires | each node for each of its swarms, every second to ten |
-//! | `dcdn:{NODE}` | shard channel (`SSUBSCRIBE`, Redis 7) with [`wire::Letter`]s for peers of that node | whoever has one |
+//! | `dcdn:{CONTENT}` | hash of node to some of its members of that swarm, in JSON; the key expires | each node for each of its swarms, every second to ten |
+//! | `dcdn:{NODE}` | shard channel (`SSUBSCRIBE`, Redis 7) with [`Letter`]s for peers of that node | whoever has one |
 //!
 //! A swarm costs Redis the same whatever its size: each node shows a few members at a time,
 //! others each time, and the nodes that read them keep them for 25 s.
@@ -32,7 +32,7 @@ pub use self::wire::{Letter, NodeId};
 use crate::signalling::Hub;
 
 /// Time between two looks at what is due.
-const TICK: Duration = Duration::from_millis(100);
+const TICK: Duration = Duration::from_millis(20);
 
 /// Swarms that are told in one round trip.
 const AT_ONCE: usize = 256;
@@ -87,6 +87,7 @@ pub async fn run(
                 Err(error) => error,
             };
             hub.metrics().redis_up.set(0);
+            hub.registry(|registry, _| registry.alone());
             if !std::mem::replace(&mut is_away, true) {
                 tracing::warn!(%error, "Redis is away; this node goes on alone and tries again");
             }

@@ -268,10 +268,12 @@ impl Registry {
         let (how, want) = (self.limits.recommendation, want.min(MAX_WANT).into());
         let peers = swarm.recommend(how, from, want, now, &mut self.dice);
         if self.agenda.is_enabled() {
-            if peers.len() < want {
-                swarm.is_hungry(from, want, now);
-            }
+            let may_wait = peers.is_empty() && self.agenda.is_worth_waiting(swarm, now);
+            let is_hungry = peers.len() < want && swarm.is_hungry(from, want, may_wait, now);
             self.agenda.stir(content, swarm, now);
+            if may_wait && is_hungry {
+                return Ok(None);
+            }
         }
         Ok(Some(Effect::Send(from.peer, FromCoord::Peers { content, peers })))
     }

@@ -8,12 +8,12 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use dcdn_protocol::message::coord::{FromCoord, Recommended, Signal};
+use dcdn_protocol::message::coord::{FromCoord, Signal};
 use dcdn_protocol::{ChunkSet, ContentId, GroupId, PeerId};
 use serde::{Deserialize, Serialize};
 
 use super::place::Place;
-use super::swarm::Asker;
+use super::swarm::{Asker, Hungry};
 use super::{Effect, Registry, Swarm, is_of_fair_size};
 
 /// Members of a swarm that are told to other nodes at a time.
@@ -87,6 +87,12 @@ impl Agenda {
         self.plan(content, swarm, at);
     }
 
+    /// Whether an answer without peers may wait: what others know of the swarm is about to be
+    /// asked.
+    pub fn is_worth_waiting(&self, swarm: &Swarm, now: f64) -> bool {
+        self.enabled && swarm.told_at.is_none_or(|told| told + BUSY_MS <= millis(now))
+    }
+
     /// A swarm has no member here any more: others are to hear that at once.
     pub fn end(&mut self, content: ContentId, swarm: &Swarm) {
         if self.enabled {
@@ -136,8 +142,8 @@ impl Registry {
         told
     }
 
-    /// Other nodes have these members of a swarm. Whoever has asked for peers of late and
-    /// got fewer than wanted is told.
+    /// Other nodes have these members of a swarm. Whoever waits for an answer gets it, and
+    /// whoever has asked of late and got fewer peers than wanted hears of them.
     pub fn learn(
         &mut self,
         content: ContentId,
@@ -155,13 +161,29 @@ impl Registry {
         }
         let how = self.limits.recommendation;
         let mut effects = Vec::new();
-        for (asker, want) in swarm.take_hungry(now) {
-            let peers: Vec<Recommended> = swarm.recommend(how, asker, want, now, &mut self.dice);
-            if peers.is_empty() {
-                swarm.is_hungry(asker, want, now);
-            } else {
-                effects.push(Effect::Send(asker.peer, FromCoord::Peers { content, peers }));
+        for Hungry { who, want, is_waiting, until } in swarm.take_hungry() {
+            let peers = swarm.recommend(how, who, want, now, &mut self.dice);
+            if peers.is_empty() && until > now {
+                swarm.is_hungry(who, want, false, now);
             }
+            if is_waiting || !peers.is_empty() {
+                effects.push(Effect::Send(who.peer, FromCoord::Peers { content, peers }));
+            }
+        }
+        effects
+    }
+
+    /// Other nodes are out of reach: whoever waits for what they know is answered.
+    pub fn alone(&mut self) -> Vec<Effect> {
+        self.agenda = Agenda::default();
+        let mut effects = Vec::new();
+        for (content, swarm) in &mut self.swarms {
+            swarm.tell_at = None;
+            let waiting = swarm.take_hungry().into_iter().filter(|it| it.is_waiting);
+            effects.extend(waiting.map(|it| {
+                let peers = Vec::new();
+                Effect::Send(it.who.peer, FromCoord::Peers { content: *content, peers })
+            }));
         }
         effects
     }

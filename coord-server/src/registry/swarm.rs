@@ -13,7 +13,8 @@ use indexmap::IndexMap;
 use rand::Rng;
 use smallvec::SmallVec;
 
-use self::remote::{Hungry, Remote};
+pub(super) use self::remote::Hungry;
+use self::remote::Remote;
 use super::member::Member;
 use super::place::Place;
 

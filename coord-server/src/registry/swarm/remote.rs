@@ -22,10 +22,12 @@ pub(super) struct Remote {
 
 /// Somebody who got fewer peers than wanted.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Hungry {
+pub(in crate::registry) struct Hungry {
     pub who: Asker,
-    want: usize,
-    until: f64,
+    pub want: usize,
+    /// Nothing was answered yet: other nodes may know somebody.
+    pub is_waiting: bool,
+    pub until: f64,
 }
 
 impl Swarm {
@@ -86,12 +88,14 @@ impl Swarm {
             .collect()
     }
 
-    /// `who` would like `want` peers when some are heard of.
-    pub fn is_hungry(&mut self, who: Asker, want: usize, now: f64) {
-        self.hungry.retain(|it| it.who.peer != who.peer && it.until > now);
-        if self.hungry.len() < MAX_HUNGRY {
-            self.hungry.push(Hungry { who, want, until: now + HUNGRY_FOR });
+    /// `who` would like `want` peers when some are heard of; whether that is remembered.
+    pub fn is_hungry(&mut self, who: Asker, want: usize, is_waiting: bool, now: f64) -> bool {
+        self.hungry.retain(|it| it.who.peer != who.peer && (it.is_waiting || it.until > now));
+        let has_room = self.hungry.len() < MAX_HUNGRY;
+        if has_room {
+            self.hungry.push(Hungry { who, want, is_waiting, until: now + HUNGRY_FOR });
         }
+        has_room
     }
 
     /// Whether somebody would like to hear of peers.
@@ -99,10 +103,9 @@ impl Swarm {
         self.hungry.iter().any(|it| it.until > now)
     }
 
-    /// Who would like to hear of peers, and of how many.
-    pub fn take_hungry(&mut self, now: f64) -> Vec<(Asker, usize)> {
-        let hungry = std::mem::take(&mut self.hungry).into_iter();
-        hungry.filter(|it| it.until > now).map(|it| (it.who, it.want)).collect()
+    /// Who would like to hear of peers.
+    pub fn take_hungry(&mut self) -> Vec<Hungry> {
+        std::mem::take(&mut self.hungry)
     }
 
     fn drop_remote(&mut self, is_gone: impl Fn(&Remote) -> bool) {
