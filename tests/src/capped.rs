@@ -65,12 +65,17 @@ impl Proxy {
 
 /// The line that all answers go through, in the order in which they ask for it.
 #[derive(Clone, Debug)]
-struct Line(Limiter<TokioClock>);
+pub(crate) struct Line(Limiter<TokioClock>);
 
 impl Line {
-    fn new(bytes_per_second: u32) -> Self {
+    pub(crate) fn new(bytes_per_second: u32) -> Self {
         let mut limiter = Limiter::builder(bytes_per_second.into());
         Self(limiter.refill(CATCH_UP).min_wait(Duration::ZERO).build())
+    }
+
+    /// Waits until so many bytes have passed.
+    pub(crate) async fn pass(&self, bytes: usize) {
+        self.0.consume(bytes).await;
     }
 
     async fn carry(

@@ -15,6 +15,7 @@ mod chromium;
 pub mod companion;
 pub mod console;
 pub mod dressed;
+pub mod far;
 pub mod fault;
 mod firefox;
 pub mod media;

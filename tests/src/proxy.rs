@@ -1,5 +1,5 @@
 //! Proxies before the server: what they have in common. What each does to the requests
-//! that pass is in a file of its own: [`crate::capped`], [`crate::dressed`],
+//! that pass is in a file of its own: [`crate::capped`], [`crate::dressed`], [`crate::far`],
 //! [`crate::fault`], [`crate::rangeless`], [`crate::released`] and [`crate::watched`].
 
 use std::io;
@@ -37,14 +37,27 @@ impl Proxy {
     where
         F: Future<Output = io::Result<()>> + Send,
     {
+        Self::forward(move |client| {
+            let pass = pass.clone();
+            async move { pass(Request::read(client).await?).await }
+        })
+        .await
+    }
+
+    /// Has each connection carried by `carry`.
+    pub(crate) async fn forward<F>(
+        carry: impl Fn(TcpStream) -> F + Send + Sync + 'static,
+    ) -> Result<Self>
+    where
+        F: Future<Output = io::Result<()>> + Send + 'static,
+    {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
-                let pass = pass.clone();
                 // A connection that breaks is the business of its two ends.
-                connections.spawn(async move { pass(Request::read(client).await?).await });
+                connections.spawn(carry(client));
                 while connections.try_join_next().is_some() {}
             }
         });
