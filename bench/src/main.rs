@@ -1,39 +1,45 @@
 //! Measurements in real browsers. The machine's speed drifts, so compare within a run:
 //! the tables give ratios.
 //!
-//! `cargo xtask bench trials`: the thesis's Table 2 (section 4.2). Some seeding visitors
-//! with profiles of their own hold an image of the thesis's size; a client page with that
-//! image is opened once per trial and configuration, in turns, after warm-ups that are not
-//! counted. Each trial has an image of its own (the same picture with other bytes behind
-//! it), so that no cache can hold it. Times are the browser's own (Resource Timing), from
-//! navigationStart.
+//! `cargo xtask bench trials`: the thesis's evaluation and more; see [`trials`]. The Markdown
+//! tables go to standard output, and with every single value and a page with pictures into a
+//! folder.
 //!
 //! `cargo xtask bench overhead`: what the worker costs a visitor who is alone.
 
 mod overhead;
 mod report;
-mod trial;
+mod spread;
+mod trials;
+
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
+
+use crate::trials::{Part, Plan, Results};
 
 /// Measures in real browsers.
 #[derive(Parser)]
 enum Measurement {
-    /// First delivery, per policy
+    /// The thesis's tables, and large files, films, crowds and first visits
     Trials {
-        /// Trials of each configuration that count
+        /// Trials of each configuration that count; a third of that of what takes long
         #[arg(long, default_value_t = 10)]
         trials: usize,
         /// Trials of each configuration before those
         #[arg(long, default_value_t = 3)]
         warm_ups: usize,
-        /// Visitors who hold the image
+        /// Visitors who hold what is asked for
         #[arg(long, default_value_t = 5)]
         peers: usize,
-        /// Print JSON instead of the table
-        #[arg(long)]
-        json: bool,
+        /// This part alone; may be repeated [default: all]
+        #[arg(long, value_name = "PART")]
+        only: Vec<Part>,
+        /// Folder for `trials.json`, `trials.md` and `trials.html`
+        #[arg(long, value_name = "DIR", default_value = "target/trials")]
+        out: PathBuf,
     },
     /// The worker beside none
     Overhead {
@@ -55,14 +61,12 @@ enum Measurement {
 #[tokio::main]
 async fn main() -> Result<()> {
     match Measurement::parse() {
-        Measurement::Trials { trials, warm_ups, peers, json } => {
-            let plan = trial::Plan { trials, warm_ups, peers };
-            let results = trial::run(&plan).await?;
-            if json {
-                println!("{}", serde_json::to_string_pretty(&results)?);
-            } else {
-                println!("{}", report::trials(&plan, &results));
-            }
+        Measurement::Trials { trials, warm_ups, peers, only, out } => {
+            let parts = if only.is_empty() { Part::value_variants().to_vec() } else { only };
+            let plan = Plan { trials, warm_ups, peers, parts };
+            let results = trials::run(plan).await?;
+            write(&out, &results)?;
+            println!("{}", report::markdown::trials(&results));
         }
         Measurement::Overhead { trials, transfers, large, json } => {
             let results = overhead::run(&overhead::Plan { trials, transfers, large }).await?;
@@ -73,5 +77,14 @@ async fn main() -> Result<()> {
             }
         }
     }
+    Ok(())
+}
+
+fn write(folder: &Path, results: &Results) -> Result<()> {
+    fs::create_dir_all(folder)?;
+    fs::write(folder.join("trials.json"), serde_json::to_string_pretty(results)?)?;
+    fs::write(folder.join("trials.md"), report::markdown::trials(results))?;
+    fs::write(folder.join("trials.html"), report::html::trials(results))?;
+    eprintln!("written: {}", folder.join("trials.html").display());
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::{build, tools};
 /// What can be measured.
 #[derive(clap::Subcommand)]
 pub enum Measurement {
-    /// Time to first and last byte of a 3.2 MB image, per policy (thesis section 4.2)
+    /// The thesis's evaluation and more: an image, 50 MB, a film, a crowd, near and far
     Trials {
         /// Options of the measurement; `-- --help` lists them
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -1,0 +1,98 @@
+//! The trials as a page of its own.
+
+use std::fmt::Write as _;
+
+use super::markdown::{LEGEND, cell};
+use super::picture::{bars, escaped, time_lines};
+use crate::trials::{Results, Section};
+
+const STYLE: &str = "
+  :root { color-scheme: light dark; --ink: light-dark(#1a1c20, #e9eaee);
+    --paper: light-dark(#fff, #16181d); --faint: light-dark(#6a6f7a, #9aa0ac);
+    --rule: light-dark(#e2e4e9, #30343d); --bar: light-dark(#7aa7d9, #4f7fb5);
+    --http: light-dark(#d98c4a, #e0a065); --p2p: light-dark(#3f9c72, #58b98c);
+    --cache: light-dark(#8a7fc9, #a097dc); }
+  body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
+    margin: 0 auto; padding: 2rem 1rem 4rem; max-width: 62rem; }
+  h1, h2 { line-height: 1.2; } h2 { margin-top: 3rem; }
+  p { max-width: 46rem; } .faint { color: var(--faint); }
+  .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .875rem; }
+  th, td { text-align: left; padding: .35rem .8rem .35rem 0; vertical-align: top;
+    border-bottom: 1px solid var(--rule); } td { font-variant-numeric: tabular-nums; }
+  th { font-weight: 600; } tbody th { white-space: nowrap; }
+  figure { margin: 1.5rem 0; } figcaption { font-size: .875rem; color: var(--faint); }
+  svg { display: block; width: 100%; max-width: 720px; font-size: 13px; }
+  svg text { fill: var(--ink); } .bar { fill: var(--bar); }
+  .range { stroke: var(--ink); stroke-width: 1.5; fill: none; }
+  .http { fill: var(--http); } .p2p { fill: var(--p2p); } .cache { fill: var(--cache); }
+  .key { display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 1em; }
+  .key.http { background: var(--http); } .key.p2p { background: var(--p2p); }
+  .key.cache { background: var(--cache); }";
+
+/// A page with a table and pictures for each section.
+pub fn trials(results: &Results) -> String {
+    let mut text = format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>DCDN: trials</title>\
+         <style>{STYLE}</style><h1>DCDN: trials</h1><p>{LEGEND} Compare within this run: every \
+         browser and the server share one machine.</p>"
+    );
+    for section in &results.sections {
+        let (title, note) = (escaped(&section.title), escaped(&section.note));
+        let _ = write!(text, "<h2>{title}</h2><p class=\"faint\">{note}</p>");
+        pictures(&mut text, section);
+        table(&mut text, section);
+    }
+    text.push_str("</html>\n");
+    text
+}
+
+fn pictures(text: &mut String, section: &Section) {
+    let compared = (0..section.columns.len()).filter(|it| section.columns[*it].compared);
+    for column in compared {
+        let name = escaped(section.columns[column].name);
+        let picture = bars(section, column);
+        let _ = write!(
+            text,
+            "<figure>{picture}<figcaption>{name}: median, minimum to maximum</figcaption></figure>"
+        );
+    }
+    let lines: Vec<_> =
+        section.time_lines.iter().filter(|line| !line.steps.is_empty()).cloned().collect();
+    if !lines.is_empty() {
+        let _ = write!(
+            text,
+            "<figure>{}<figcaption>Where bytes came from in the last trial of each, ms from \
+             navigationStart:<span class=\"key http\"></span>server\
+             <span class=\"key p2p\"></span>peers<span class=\"key cache\"></span>store\
+             </figcaption></figure>",
+            time_lines(&lines)
+        );
+    }
+}
+
+fn table(text: &mut String, section: &Section) {
+    let published = section.rows.iter().any(|row| row.thesis.is_some());
+    text.push_str("<div class=\"wide\"><table><thead><tr><td></td>");
+    for column in &section.columns {
+        let _ = write!(text, "<th>{}</th>", escaped(column.name));
+    }
+    if published {
+        text.push_str("<th>thesis (2014): first, last, share, MB/s</th>");
+    }
+    text.push_str("</tr></thead><tbody>");
+    for row in &section.rows {
+        let _ = write!(text, "<tr><th>{}</th>", escaped(&row.name));
+        for column in 0..section.columns.len() {
+            let _ = write!(text, "<td>{}</td>", escaped(&cell(section, &row.values, column)));
+        }
+        if published {
+            let _ = write!(text, "<td>{}</td>", row.thesis.unwrap_or_default());
+        }
+        text.push_str("</tr>");
+    }
+    text.push_str("</tbody></table></div>");
+    if let Some(base) = &section.base {
+        let _ = write!(text, "<p class=\"faint\">Ratios are to {}.</p>", escaped(base));
+    }
+}

@@ -1,0 +1,66 @@
+//! First visits, which the worker does not serve yet, and returns to a worker that is stopped.
+
+use anyhow::Result;
+use dcdn_tests::Visitor;
+
+use super::delivery::Delivery;
+use super::section::{Section, compared};
+use super::world::{Place, World, page};
+use super::{Part, Plan};
+
+const FIRST: [&str; 4] = ["plain HTTP", "http", "head-start", "adaptive"];
+const STOPPED: [&str; 3] = ["http", "head-start", "adaptive"];
+
+/// Images that it takes.
+pub fn images(plan: &Plan) -> usize {
+    if plan.has(Part::Visits) { 2 * plan.few() * (FIRST.len() + STOPPED.len()) } else { 0 }
+}
+
+/// Runs it.
+pub async fn run(world: &mut World, plan: &Plan) -> Result<Vec<Section>> {
+    let columns = [compared("first byte, ms", 0), compared("last byte, ms", 0)];
+    let mut sections = Vec::new();
+    for place in [world.near(), world.far()] {
+        let mut first = Section::new(
+            format!("First visit, {}", place.name),
+            format!("{} new browsers for each configuration.", plan.few()),
+            &columns,
+        )
+        .compared_to("http");
+        let mut stopped = Section::new(
+            format!("The worker has to be started, {}", place.name),
+            "As above, but that the browser has stopped the worker before.",
+            &columns,
+        )
+        .compared_to("http");
+        for round in 0..plan.few() {
+            eprintln!("visits, {}: round {} of {}", place.name, round + 1, plan.few());
+            for configuration in FIRST {
+                let visitor = Visitor::arrive().await?;
+                first.add(configuration, &visit(world, &visitor, &place, configuration).await?);
+                visitor.close().await?;
+            }
+            for configuration in STOPPED {
+                world.with_worker.open("about:blank").await?;
+                world.with_worker.stop_worker().await?;
+                let number = world.fresh_image();
+                let url = place.url(&page(configuration, number));
+                let got = Delivery::of(&world.with_worker, &url).await?;
+                stopped.add(configuration, &[got.first, got.last]);
+            }
+        }
+        sections.extend([first, stopped]);
+    }
+    Ok(sections)
+}
+
+async fn visit(
+    world: &mut World,
+    visitor: &Visitor,
+    place: &Place,
+    configuration: &str,
+) -> Result<[f64; 2]> {
+    let url = place.url(&page(configuration, world.fresh_image()));
+    let got = Delivery::of(visitor, &url).await?;
+    Ok([got.first, got.last])
+}

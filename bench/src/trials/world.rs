@@ -1,0 +1,206 @@
+//! The site, its server near and far, and who is there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use dcdn_tests::far::Distance;
+use dcdn_tests::site::EMPTY_PAGE;
+use dcdn_tests::{Proxy, Server, Site, Visitor};
+use futures::future::try_join_all;
+use serde_json::json;
+
+use super::raw::Raw;
+use super::{Part, Plan, delivery, large, video, visits};
+
+/// The configurations. The first has no worker at all.
+pub const CONFIGURATIONS: [&str; 7] =
+    ["plain HTTP", "http", "basic", "prefetch", "head-start", "mixed", "adaptive"];
+
+/// How far the far server is.
+pub const DISTANCE: Distance =
+    Distance { round_trip: Duration::from_millis(50), bytes_per_second: 20_000_000 / 8 };
+
+/// Everybody and everything.
+pub struct World {
+    /// The files, removed with the value.
+    _site: Site,
+    /// Who serves them.
+    pub server: Server,
+    far: Proxy,
+    /// Who holds them.
+    pub seeds: Vec<Visitor>,
+    /// Has the worker.
+    pub with_worker: Visitor,
+    /// Has none.
+    pub without_worker: Visitor,
+    /// Data channels to all seeds, and nothing else.
+    pub raw: Raw,
+    next_image: usize,
+}
+
+/// Where the server is.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// `near` or `far`.
+    pub name: &'static str,
+    base: String,
+}
+
+impl Place {
+    /// The URL of a path.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+}
+
+impl World {
+    /// Makes the files and has the seeds take them in.
+    pub async fn new(plan: &Plan) -> Result<Self> {
+        let site = Site::new()?;
+        let images = delivery::images(plan) + visits::images(plan);
+        let mut held: Vec<String> = (0..images).map(image).collect();
+        let picture = fs::read(demo("jpg")?)?;
+        for (number, path) in held.iter().enumerate() {
+            // Bytes after a JPEG's end are no part of the picture, but of the content.
+            let bytes = [&picture[..], format!("trial {number}").as_bytes()].concat();
+            fs::write(file(&site, path), bytes)?;
+        }
+        if plan.has(Part::Large) {
+            site.random(large::FILE, large::LENGTH)?;
+            held.push(large::FILE.to_owned());
+        }
+        if plan.has(Part::Video) {
+            let film = fs::read(demo("mp4")?)?;
+            for number in 0..video::films(plan) {
+                let bytes = [&film[..], &free_box(number)].concat();
+                fs::write(file(&site, &video::film(number)), bytes)?;
+                held.push(video::film(number));
+            }
+        }
+        pages(&site)?;
+        let server = Server::start(site.root(), &["--stun", "none"]).await?;
+        let far = Proxy::far(server.address(), DISTANCE).await?;
+
+        eprintln!("{} seeds take in {} files", plan.peers, held.len());
+        let seeds = try_join_all((0..plan.peers).map(|_| seed(&server, &site, &held))).await?;
+        let with_worker = Visitor::arrive().await?;
+        with_worker.install(&server.url(EMPTY_PAGE)).await?;
+        with_worker.install(&far.url(EMPTY_PAGE)).await?;
+        let without_worker = Visitor::arrive().await?;
+        let raw = Raw::connect(&server.url("/bare.html"), &seeds).await?;
+        Ok(Self {
+            _site: site,
+            server,
+            far,
+            seeds,
+            with_worker,
+            without_worker,
+            raw,
+            next_image: 0,
+        })
+    }
+
+    /// The server itself.
+    pub fn near(&self) -> Place {
+        Place { name: "near", base: self.server.url("") }
+    }
+
+    /// The server at a distance.
+    pub fn far(&self) -> Place {
+        Place { name: "far", base: self.far.url("") }
+    }
+
+    /// The number of an image that nobody but the seeds has.
+    pub fn fresh_image(&mut self) -> usize {
+        self.next_image += 1;
+        self.next_image - 1
+    }
+
+    /// Ends the browsers.
+    pub async fn close(self) -> Result<()> {
+        let all = self.seeds.into_iter().chain([self.with_worker, self.without_worker]);
+        for visitor in all {
+            visitor.close().await?;
+        }
+        self.raw.close().await
+    }
+}
+
+/// The path of an image.
+pub fn image(number: usize) -> String {
+    format!("/media/{number}.jpg")
+}
+
+/// The path of the page of a configuration that shows an image.
+pub fn page(configuration: &str, number: usize) -> String {
+    format!("/{}.html?{number}", page_name(configuration))
+}
+
+fn page_name(configuration: &str) -> &str {
+    if configuration == CONFIGURATIONS[0] { "plain-http" } else { configuration }
+}
+
+/// The script tag of a configuration.
+pub fn tag(configuration: &str) -> String {
+    if configuration == CONFIGURATIONS[0] {
+        return String::new();
+    }
+    format!(
+        r#"<script type="module" src="/dcdn/dcdn.js" data-policy="{configuration}"></script>
+<script type="module">
+  import {{ dcdn }} from '/dcdn/dcdn.js';
+  window.steps = [];
+  dcdn.on('progress', ({{ loaded, source }}) => steps.push([performance.now(), loaded, source]));
+</script>"#
+    )
+}
+
+fn pages(site: &Site) -> Result<()> {
+    site.page("/bare.html", "")?;
+    for configuration in CONFIGURATIONS {
+        let (name, tag) = (page_name(configuration), tag(configuration));
+        let show = "<script>document.write(
+            '<img src=\"/media/' + location.search.slice(1) + '.jpg\">')</script>";
+        site.page(&format!("/{name}.html"), &format!("{tag}{show}"))?;
+        site.page(&format!("/{name}-empty.html"), &tag)?;
+        site.page(&format!("/{name}-film.html"), &format!("{tag}{}", video::ELEMENT))?;
+    }
+    site.page("/sockets.html", super::handshake::PAGE)
+}
+
+/// A visitor who holds everything.
+async fn seed(server: &Server, site: &Site, held: &[String]) -> Result<Visitor> {
+    let visitor = Visitor::arrive().await?;
+    visitor.install(&server.url(EMPTY_PAGE)).await?;
+    let fetch = "await (await fetch(args[0])).arrayBuffer();";
+    for path in held {
+        visitor.run::<()>(fetch, &[json!(path)]).await?;
+    }
+    let held: Vec<&str> = held.iter().map(String::as_str).collect();
+    visitor.holds(site, &held).await?;
+    // A page that is opened now is found by all that the browser holds.
+    visitor.open(&server.url(EMPTY_PAGE)).await?;
+    visitor.ready().await?;
+    Ok(visitor)
+}
+
+fn file(site: &Site, path: &str) -> PathBuf {
+    site.root().join(path.trim_start_matches('/'))
+}
+
+/// The demo's largest file of a kind: among the pictures the one of the thesis's size.
+fn demo(extension: &str) -> Result<PathBuf> {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../static/demo/media"));
+    fs::read_dir(folder)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|it| it == extension))
+        .max_by_key(|path| path.metadata().map_or(0, |it| it.len()))
+        .with_context(|| format!("the demo has no .{extension}"))
+}
+
+/// A box that players skip (ISO/IEC 14496-12, section 8.1.2), which makes a film another content.
+fn free_box(number: usize) -> Vec<u8> {
+    [&16_u32.to_be_bytes()[..], b"free", &(number as u64).to_be_bytes()].concat()
+}
