@@ -8,11 +8,9 @@ use super::{Part, Plan};
 
 /// Plays the film that the page's address names.
 pub const ELEMENT: &str = "<script>document.write(
-    '<video muted autoplay src=\"/media/film-' + location.search.slice(1) + '.mp4\">')
-  window.playing = new Promise((resolve) => {
-    document.querySelector('video').addEventListener(
-      'playing', () => resolve(performance.now()), { once: true });
-  });</script>";
+    '<video muted src=\"/media/film-' + location.search.slice(1) + '.mp4\"></video>')
+  window.playing = document.querySelector('video').play().then(() => performance.now());
+</script>";
 
 const CONFIGURATIONS: [&str; 3] = ["plain HTTP", "http", "adaptive"];
 
