@@ -19,6 +19,13 @@ let starting;
 let offline = false; // the last page that was opened came out of the cache
 const switchedOff = new Set(); // pages that were opened with ?dcdn=off
 
+// Chromium ends a media element with an error if it gets a response that a worker has made
+// after one of the network's, or the reverse. So what an element began with, it goes on with.
+const begun = new Map(); // by page and URL: whether a worker has made the first response
+const MOST_BEGUN = 500;
+const CLAIMED = "/dcdn/claimed"; // in the cache: pages that were there before the worker
+let claimed = new Set();
+
 function start() {
   starting ??= (async () => {
     const cached = await caches.match(WASM, { cacheName: RUNTIME });
@@ -28,7 +35,9 @@ function start() {
       throw new Error("DCDN has been removed");
     }
     await wasm_bindgen({ module_or_path: cached });
-    worker = await wasm_bindgen.Worker.start();
+    const [started, pages] = await Promise.all([wasm_bindgen.Worker.start(), claimedPages()]);
+    claimed = new Set(pages);
+    worker = started;
     return worker;
   })().catch((error) => {
     starting = undefined; // the next event tries again
@@ -61,10 +70,11 @@ self.addEventListener("install", (event) => {
 self.addEventListener("activate", (event) => {
   event.waitUntil(
     (async () => {
+      const before = await claimedPages();
       await (await start()).dropOldCaches(RUNTIME);
       // Pages are asked for while the worker is still starting.
       await self.registration.navigationPreload?.enable();
-      await self.clients.claim();
+      await claim(before);
     })(),
   );
 });
@@ -82,14 +92,54 @@ self.addEventListener("fetch", (event) => {
   if (request.mode === "navigate") return openPage(event);
   if (offline && isPagePart(request)) return event.respondWith(fetchOrKept(request));
   if (switchedOff.has(event.clientId)) return;
-  if (!isMedia(request) || (worker && !worker.isOurs(request))) return;
-  event.respondWith(
+  if (!isMedia(request)) return;
+  const answer = () =>
     start().then(
       (worker) => Promise.race([worker.respond(event), givenUp.then(() => fetch(request))]),
       () => fetch(request),
-    ),
-  );
+    );
+  if (["video", "audio"].includes(request.destination)) return play(event, answer);
+  if (worker && !worker.isOurs(request)) return;
+  event.respondWith(answer());
 });
+
+// Answers a media element in the way in which it was answered before.
+function play(event, answer) {
+  const { request, clientId } = event;
+  const element = `${clientId} ${request.url}`;
+  const begin = (isMade) => {
+    if (begun.size >= MOST_BEGUN) begun.delete(begun.keys().next().value);
+    begun.set(element, isMade);
+  };
+  if (!begun.has(element) && worker && (claimed.has(clientId) || !worker.isOurs(request))) {
+    begin(false);
+  }
+  if (begun.get(element) === false) return;
+  const respond = async () => {
+    await start().catch(() => {});
+    const isNew = !begun.has(element);
+    const response = await (isNew && claimed.has(clientId) ? fetch(request) : answer());
+    const isMade = response.url === "";
+    if (isNew) begin(isMade);
+    return isNew || isMade ? response : new Response(response.body, response);
+  };
+  event.respondWith(respond());
+}
+
+// Pages that are open already may be playing what came from the network.
+async function claim(before) {
+  const ids = async (options) => (await self.clients.matchAll(options)).map(({ id }) => id);
+  const ours = await ids();
+  const open = await ids({ includeUncontrolled: true });
+  claimed = new Set(open.filter((id) => before.includes(id) || !ours.includes(id)));
+  await (await caches.open(RUNTIME)).put(CLAIMED, Response.json([...claimed]));
+  await self.clients.claim();
+}
+
+async function claimedPages() {
+  const kept = await caches.match(CLAIMED);
+  return kept ? kept.json() : [];
+}
 
 // Takes over from the worker of the last release once that sends nothing any more: Firefox
 // would end what it has begun as if that were all. If it stays busy this one waits, and is

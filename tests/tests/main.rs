@@ -23,6 +23,7 @@ macro_rules! in_each_engine {
     };
 }
 
+mod begun;
 mod cancelled;
 mod changed;
 mod curl;
