@@ -122,9 +122,10 @@ pub fn to_visitor(mut headers: HeaderMap, origin: &OriginUrl, via: &HeaderValue)
     headers
 }
 
-/// Whether another protocol is asked for or agreed to.
+/// Whether a WebSocket is asked for or agreed to. No other protocol passes: what is said in
+/// HTTP/2 (`h2c`) would reach the origin past everything that is decided here.
 pub fn wants_upgrade(headers: &HeaderMap) -> bool {
-    headers.contains_key(header::UPGRADE)
+    headers.get(header::UPGRADE).is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"websocket"))
         && listed(headers, &header::CONNECTION).any(|it| it.eq_ignore_ascii_case("upgrade"))
 }
 
@@ -260,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_protocol_passes() {
+    fn a_change_to_a_websocket_passes() {
         let asked = [("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")];
         let expected = [
             ("connection", "upgrade"),
@@ -271,6 +272,15 @@ mod tests {
             ("x-forwarded-proto", "http"),
         ];
         expect(VISITOR, &asked, &expected);
+        let others = ["h2c", "websocket, h2c", "TLS/1.0"]
+            .map(|it| [("connection", "upgrade"), ("upgrade", it)]);
+        for other in others {
+            let sent = sent(VISITOR, &other);
+            assert!(
+                sent.iter().all(|(name, _)| name != "upgrade" && name != "connection"),
+                "{sent:?}"
+            );
+        }
     }
 
     #[test]
