@@ -46,6 +46,7 @@ mod plain_http;
 mod players;
 mod policies;
 mod prefetched;
+mod returned;
 mod second_visitor;
 mod seeks;
 mod slow_peer;
