@@ -62,6 +62,7 @@ pub async fn run(world: &mut World, plan: &Plan, place: &Place) -> Result<Sectio
         plain("MB/s", 1),
     ];
     let mut section = Section::new(title, note, &columns).compared_to(CONFIGURATIONS[0]);
+    world.introduce(place, &CONFIGURATIONS, ".html").await?;
     let mut length = 0.0;
     for round in 0..plan.rounds() {
         eprintln!("{}: round {} of {}", place.name, round + 1, plan.rounds());

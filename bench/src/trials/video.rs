@@ -34,6 +34,7 @@ pub async fn run(world: &mut World, plan: &Plan) -> Result<Vec<Section>> {
     let mut numbers = 0..films(plan);
     let mut sections = Vec::new();
     for place in [world.near(), world.far()] {
+        world.introduce(&place, &CONFIGURATIONS, "-film.html").await?;
         let note = "The demo's film of 7.6 MB, which five peers hold. It plays from navigationStart \
                     on; the seek is to three quarters of it, at once.";
         let title = format!("A film, {}", place.name);

@@ -21,6 +21,7 @@ pub async fn run(world: &mut World, plan: &Plan) -> Result<Vec<Section>> {
     let columns = [compared("first byte, ms", 0), compared("last byte, ms", 0)];
     let mut sections = Vec::new();
     for place in [world.near(), world.far()] {
+        world.introduce(&place, &STOPPED, ".html").await?;
         let mut first = Section::new(
             format!("First visit, {}", place.name),
             format!("{} new browsers for each configuration.", plan.few()),

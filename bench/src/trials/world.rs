@@ -112,6 +112,16 @@ impl World {
         Place { name: "far", base: self.far.url("") }
     }
 
+    /// Opens the page of each configuration once: what it asks for before its script runs gets
+    /// the policy that it had at the last view.
+    pub async fn introduce(&self, place: &Place, configurations: &[&str], end: &str) -> Result<()> {
+        for configuration in configurations.iter().filter(|it| **it != CONFIGURATIONS[0]) {
+            self.with_worker.open(&place.url(&format!("/{configuration}{end}"))).await?;
+            self.with_worker.ready().await?;
+        }
+        Ok(())
+    }
+
     /// The number of an image that nobody but the seeds has.
     pub fn fresh_image(&mut self) -> usize {
         self.next_image += 1;
