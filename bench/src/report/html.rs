@@ -54,7 +54,7 @@ fn pictures(text: &mut String, section: &Section) {
         let picture = bars(section, column);
         let _ = write!(
             text,
-            "<figure>{picture}<figcaption>{name}: median, minimum to maximum</figcaption></figure>"
+            "<figure><figcaption>{name}: median, minimum to maximum</figcaption>{picture}</figure>"
         );
     }
     let lines: Vec<_> =
@@ -62,10 +62,10 @@ fn pictures(text: &mut String, section: &Section) {
     if !lines.is_empty() {
         let _ = write!(
             text,
-            "<figure>{}<figcaption>Where bytes came from in the last trial of each, ms from \
+            "<figure><figcaption>Where bytes came from in the last trial of each, ms from \
              navigationStart:<span class=\"key http\"></span>server\
              <span class=\"key p2p\"></span>peers<span class=\"key cache\"></span>store\
-             </figcaption></figure>",
+             </figcaption>{}</figure>",
             time_lines(&lines)
         );
     }
