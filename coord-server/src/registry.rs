@@ -5,6 +5,7 @@ mod member;
 mod peer_map;
 mod place;
 mod remote;
+mod shape;
 mod swarm;
 
 use std::cmp::Ordering;
@@ -13,7 +14,7 @@ use std::collections::hash_map::Entry;
 use std::time::Instant;
 
 use dcdn_protocol::message::coord::{
-    ADAPTIVE_WANT, DEFAULT_WANT, ErrorCode, FromCoord, MAX_CANDIDATE, MAX_SDP, Signal, ToCoord,
+    ADAPTIVE_WANT, DEFAULT_WANT, ErrorCode, FromCoord, Signal, ToCoord,
 };
 use dcdn_protocol::{ChunkSet, ContentId, GroupId, PeerId, VERSION};
 use rand::rngs::StdRng;
@@ -22,6 +23,7 @@ pub use self::peer_map::PeerMap;
 pub use self::place::Place;
 use self::remote::Agenda;
 pub use self::remote::{Envelope, RemoteMember};
+use self::shape::fault_of;
 use self::swarm::{Asker, Swarm};
 pub use self::swarm::{Recommendation, UnknownRecommendation};
 use crate::limit::{Rate, TokenBucket};
@@ -30,9 +32,6 @@ use crate::limit::{Rate, TokenBucket};
 pub const MAX_WANT: u8 = DEFAULT_WANT * 2;
 
 const _: () = assert!(ADAPTIVE_WANT <= MAX_WANT);
-
-/// Most bytes of the name of a media section in a candidate.
-const MAX_SDP_MID: usize = 256;
 
 /// What one socket may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -302,8 +301,8 @@ impl Registry {
         signal: Signal,
         now: f64,
     ) -> Result<Effect, Refusal> {
-        if !is_of_fair_size(&signal) {
-            let refusal = Refusal::new(ErrorCode::BadMessage, "the signal is too long");
+        if let Some(fault) = fault_of(&signal) {
+            let refusal = Refusal::new(ErrorCode::BadMessage, fault);
             return Err(Refusal { peer: Some(to), ..refusal });
         }
         let Some(content) = self.common_swarm(from.peer, to) else {
@@ -339,16 +338,6 @@ impl Registry {
                 vec![told, Effect::Close(from, code)]
             }
             ErrorCode::BadMessage | ErrorCode::TooManySwarms | ErrorCode::UnknownPeer => vec![told],
-        }
-    }
-}
-
-fn is_of_fair_size(signal: &Signal) -> bool {
-    match signal {
-        Signal::Offer { sdp } | Signal::Answer { sdp } => sdp.len() <= MAX_SDP,
-        Signal::Candidate { candidate, sdp_mid, .. } => {
-            let mid = sdp_mid.as_ref().map_or(0, String::len);
-            candidate.len() <= MAX_CANDIDATE && mid <= MAX_SDP_MID
         }
     }
 }

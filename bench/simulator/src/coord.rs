@@ -75,8 +75,8 @@ impl Coord {
             }
             What::Signal { peer, signal } => {
                 let signal = match signal {
-                    Signal::Offer => Words::Offer { sdp: "o".to_owned() },
-                    Signal::Accept => Words::Answer { sdp: "a".to_owned() },
+                    Signal::Offer => Words::Offer { sdp: "v=0".to_owned() },
+                    Signal::Accept => Words::Answer { sdp: "v=0".to_owned() },
                     Signal::Decline => Words::Answer { sdp: String::new() },
                 };
                 let to = peer_id(ctx.world.seed, peer);

@@ -13,8 +13,9 @@ use dcdn_protocol::{ChunkSet, ContentId, GroupId, PeerId};
 use serde::{Deserialize, Serialize};
 
 use super::place::Place;
+use super::shape::fault_of;
 use super::swarm::{Asker, Hungry};
-use super::{Effect, Registry, Swarm, is_of_fair_size};
+use super::{Effect, Registry, Swarm};
 
 /// Members of a swarm that are told to other nodes at a time.
 const SHARED: usize = 32;
@@ -193,7 +194,7 @@ impl Registry {
         let now = self.seconds(now);
         let Envelope { from, group, content, to, signal } = envelope;
         let is_member = self.peers.get(&to)?.swarms.binary_search(&content).is_ok();
-        if !is_member || !is_of_fair_size(&signal) {
+        if !is_member || fault_of(&signal).is_some() {
             return None;
         }
         let swarm = self.swarms.get_mut(&content)?;

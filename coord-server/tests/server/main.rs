@@ -5,6 +5,7 @@
 mod assets;
 mod binary;
 mod cluster;
+mod hostile;
 mod manifest;
 mod origin;
 mod program;

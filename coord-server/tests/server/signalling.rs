@@ -79,7 +79,7 @@ async fn two_pages_find_each_other_and_exchange_signals() {
 
     assert_eq!(seed.join(CONTENT, 0).await, []);
     assert_eq!(peer.join(CONTENT, 5).await, [seed.id]);
-    let answer = Signal::Answer { sdp: "v=0\r\n\"ä\"".to_owned() };
+    let answer = Signal::Answer { sdp: "v=0\r\ns=\"ä\"".to_owned() };
     for signal in [offer("v=0\r\n"), answer, candidate("candidate:1 1 udp"), candidate("")] {
         peer.signal(seed.id, signal.clone()).await;
         assert_eq!(seed.hear().await, FromCoord::Signal { from: peer.id, signal: signal.clone() });
@@ -306,11 +306,13 @@ async fn a_signal_that_is_too_long_is_refused() {
     let (mut page, mut member) = (server.page(1).await, server.page(2).await);
     member.join(CONTENT, 5).await;
     page.join(CONTENT, 5).await;
-    let fair = [offer(&"s".repeat(MAX_SDP)), candidate(&"c".repeat(MAX_CANDIDATE))];
+    let sdp = |length: usize| format!("v=0\r\ns={}", "s".repeat(length - 7));
+    let line = |length: usize| format!("candidate:{}", "c".repeat(length - 10));
+    let fair = [offer(&sdp(MAX_SDP)), candidate(&line(MAX_CANDIDATE))];
     let long = [
-        offer(&"s".repeat(MAX_SDP + 1)),
-        Signal::Answer { sdp: "s".repeat(MAX_SDP + 1) },
-        candidate(&"c".repeat(MAX_CANDIDATE + 1)),
+        offer(&sdp(MAX_SDP + 1)),
+        Signal::Answer { sdp: sdp(MAX_SDP + 1) },
+        candidate(&line(MAX_CANDIDATE + 1)),
         Signal::Candidate {
             candidate: String::new(),
             sdp_mid: Some("m".repeat(300)),
@@ -381,9 +383,9 @@ async fn a_page_with_sixty_images_and_eight_peers_is_within_the_limits() {
         page.join(ContentId([image; 32]), 5).await;
     }
     for member in &mut members {
-        page.signal(member.id, offer(&"s".repeat(2000))).await;
+        page.signal(member.id, offer(&format!("v=0\r\ns={}", "s".repeat(2000)))).await;
         for _ in 0..12 {
-            page.signal(member.id, candidate(&"c".repeat(120))).await;
+            page.signal(member.id, candidate(&format!("candidate:{}", "c".repeat(110)))).await;
         }
     }
     for image in 0..60 {
@@ -424,7 +426,7 @@ async fn a_page_that_does_not_take_its_messages_is_cut() {
     let (mut slow, mut page) = (server.page(1).await, server.page(2).await);
     slow.join(CONTENT, 0).await;
     page.join(CONTENT, 5).await;
-    let sdp = "s".repeat(MAX_SDP);
+    let sdp = format!("v=0\r\ns={}", "s".repeat(MAX_SDP - 7));
 
     let flood = async {
         loop {
