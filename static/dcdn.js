@@ -6,7 +6,8 @@
 // the way, the page works as without DCDN, and `dcdn.diagnose()` says what it was.
 // `data-policy`, `data-slack-ms`, `data-slack-percent`, `data-mixed-http-percent` and
 // `data-coord` on the tag override the site's configuration for this page; `?dcdn=off` in
-// the page's address switches it off.
+// the page's address switches it off, `?dcdn=debug` there or `data-debug` on the tag shows an
+// overlay that says what it does.
 
 const BUILD = '__DCDN_BUILD__';
 const WORKER = '/sw.js';
@@ -30,8 +31,8 @@ const REMOVAL_TIMEOUT = 10_000;
 
 /** Resources that one `prefetch` fetches at a time. */
 const PREFETCHED_AT_ONCE = 3;
-/** What we keep outside of the worker's caches, by its key in `localStorage`. */
-const GROUP = 'dcdn.group';
+/** What we keep outside of the worker's caches, by its keys in `localStorage`. */
+const KEPT = ['dcdn.group', 'dcdn.consent'];
 
 /** Thrown inside `start` when the page goes on as plain HTTP; not an error. */
 class Obstacle extends Error {}
@@ -40,8 +41,12 @@ const listeners = new Map();
 let status = { mode: 'http', reason: 'still starting' };
 let shim = null;
 let errands = 0;
+const answers = new Map();
 let welcomed;
-const firstWelcome = new Promise((resolve) => (welcomed = resolve));
+let nextWelcome;
+expectWelcome();
+const firstWelcome = nextWelcome;
+let settings = {};
 let lastStats = {
   urls: [],
   totals: { bytes_http: 0, bytes_p2p: 0, bytes_cache: 0, bytes_uploaded: 0 },
@@ -137,24 +142,49 @@ const api = () => ({
   },
 
   /**
-   * Why there is P2P or why not: `{mode, reason, controlled, coordination, peers: [{peer, state,
-   * bytes_in, bytes_out, rtt_ms}], tried, failed, banned, sentences}`.
+   * Other settings for this page from now on: any of `{policy, slack_ms, slack_percent,
+   * mixed_http_percent, coord}`; those that are not named stay, `undefined` takes one back to the
+   * site's own. What is under way goes on as it began. Resolves, and never rejects, to `{ok, error}`;
+   * nothing changes if one of them makes no sense.
+   */
+  async configure(changes) {
+    const { found, mistakes } = check({ ...settings, ...changes });
+    if (mistakes.length) return { ok: false, error: mistakes.join('; ') };
+    settings = found;
+    return tell((it) => it.configure(settings));
+  },
+
+  /**
+   * Whether the visitor consents to connections with other visitors, which see the address of
+   * this one. Remembered in this browser. `false` ends them. Resolves, and never rejects, to
+   * `{ok, error}`.
+   */
+  consent: (given) => tell((it) => it.consent(given === true)),
+
+  /**
+   * Why there is P2P or why not: `{mode, reason, controlled, coordination, consent, not_uploading,
+   * peers: [{peer, state, bytes_in, bytes_out, rtt_ms}], tried, failed, banned, urls: [{url, shared,
+   * reason}], sentences}`. `urls` are the media elements' that DCDN has not served; the server is asked
+   * why not.
    */
   async diagnose() {
     const { mode, reason } = status;
     const controlled = Boolean(navigator.serviceWorker?.controller);
     const found = await attempt((it) => it.diagnose(), {
       coordination: 'closed',
+      consent: false,
+      not_uploading: null,
       peers: [],
       tried: 0,
       failed: 0,
       banned: 0,
       sentences: [],
     });
+    const urls = mode === 'http' ? [] : await Promise.all((await unserved()).map(examined));
     const sentences = mode === 'http'
       ? [`This page is served over plain HTTP: ${reason}.`]
-      : found.sentences;
-    return { mode, reason, controlled, ...found, sentences };
+      : [...found.sentences, ...urls.map(({ url, reason: why }) => `${url} did not come through DCDN: ${why}.`)];
+    return { mode, reason, controlled, ...found, urls, sentences };
   },
 });
 
@@ -162,11 +192,12 @@ const api = () => ({
 // `window.dcdn` may be an element with that id.)
 export const dcdn = window.dcdn?.ready instanceof Promise ? window.dcdn : api();
 window.dcdn = dcdn;
+dcdn.ready.then(showOverlay).catch(() => {});
 
 async function start() {
   const obstacle = missing();
   if (obstacle) throw new Obstacle(obstacle);
-  const settings = readTag();
+  settings = readTag();
 
   const { controller } = navigator.serviceWorker;
   let loading;
@@ -184,6 +215,14 @@ async function start() {
   await within(WELCOME_TIMEOUT, firstWelcome, 'the service worker does not answer');
   if (status.mode !== 'http') nameParts(!controller);
   return status;
+}
+
+/** The overlay for whoever builds the page, if it is wanted. */
+async function showOverlay() {
+  const inAddress = new URLSearchParams(location.search).get('dcdn') === 'debug';
+  if (!inAddress && ownTag()?.dataset.debug === undefined) return;
+  const { show } = await import(`./overlay.js?v=${BUILD}`);
+  show(dcdn);
 }
 
 /**
@@ -212,26 +251,40 @@ function missing() {
   return null;
 }
 
-/** The settings on our own script tag. A module has no `document.currentScript`. */
-function readTag() {
+/** Our own script tag. A module has no `document.currentScript`. */
+function ownTag() {
   const address = (url) => url.split(/[?#]/, 1)[0];
   const own = address(import.meta.url);
-  const tag = [...document.scripts].find((script) => script.src && address(script.src) === own);
-  const { policy, coord, ...numbers } = tag?.dataset ?? {};
-  const settings = {};
+  return [...document.scripts].find((script) => script.src && address(script.src) === own);
+}
+
+/** The settings on our own script tag. */
+function readTag() {
+  const { policy, coord, ...rest } = ownTag()?.dataset ?? {};
+  const numbers = Object.entries(NUMBERS).map(([name, { key }]) => [name, rest[key]]);
+  const { found, mistakes } = check({ policy, coord, ...Object.fromEntries(numbers) });
+  mistakes.forEach((mistake) => console.warn(`dcdn: ${mistake}`));
+  return found;
+}
+
+/** Those of some settings that make sense, and what is wrong with the others. */
+function check({ policy, coord, ...numbers }) {
+  const found = {};
+  const mistakes = [];
   if (POLICIES.includes(policy)) {
-    settings.policy = policy;
+    found.policy = policy;
   } else if (policy) {
-    console.warn(`dcdn: there is no policy "${policy}", only ${POLICIES.join(', ')}`);
+    mistakes.push(`there is no policy "${policy}", only ${POLICIES.join(', ')}`);
   }
-  for (const [name, { key, most }] of Object.entries(NUMBERS)) {
-    const text = numbers[key];
-    if (text === undefined) continue;
-    if (/^\d{1,9}$/.test(text) && Number(text) <= most) settings[name] = Number(text);
-    else console.warn(`dcdn: ${name} is a number from 0 to ${most}, not "${text}"`);
+  for (const [name, value] of Object.entries(numbers)) {
+    const most = NUMBERS[name]?.most;
+    if (value === undefined || value === null) continue;
+    if (most === undefined) mistakes.push(`there is no setting "${name}"`);
+    else if (/^\d{1,9}$/.test(value) && Number(value) <= most) found[name] = Number(value);
+    else mistakes.push(`${name} is a number from 0 to ${most}, not "${value}"`);
   }
-  if (coord) settings.coord = coord;
-  return settings;
+  if (coord) found.coord = String(coord);
+  return { found, mistakes };
 }
 
 /** Before the first registration: does the site want it? */
@@ -312,7 +365,7 @@ function hear({ event, ...detail }) {
 }
 
 /** A worker has answered: the first one, or one that has taken its place. */
-function welcome({ compatible, enabled, peers, persist }) {
+function welcome({ compatible, enabled, peers, consent, persist }) {
   if (!compatible) {
     // The newer of the two is on its way to the browser, and will say welcome in its turn.
     const reason = 'the page and its service worker are of different versions';
@@ -321,11 +374,31 @@ function welcome({ compatible, enabled, peers, persist }) {
     status = { mode: 'http', reason: 'the site has switched DCDN off' };
     remove();
   } else {
-    status = peers ? { mode: 'p2p', reason: null } : { mode: 'cache', reason: 'no WebRTC' };
+    const obstacle = !peers ? 'no WebRTC' : !consent ? 'the visitor has not consented to peers' : null;
+    status = { mode: obstacle ? 'cache' : 'p2p', reason: obstacle };
     // A worker cannot ask for this, and a browser that does not want to need not.
     if (persist) navigator.storage?.persist?.().catch(() => {});
   }
   welcomed();
+  expectWelcome();
+}
+
+function expectWelcome() {
+  nextWelcome = new Promise((resolve) => (welcomed = resolve));
+}
+
+/** Has the worker hear something from this page, and waits until it has answered. */
+async function tell(say) {
+  await dcdn.ready;
+  if (status.mode === 'http') return { ok: false, error: `this page is served over plain HTTP: ${status.reason}` };
+  const heard = nextWelcome;
+  say(shim);
+  try {
+    await within(WELCOME_TIMEOUT, heard, 'the service worker does not answer');
+    return { ok: true };
+  } catch (problem) {
+    return { ok: false, error: problem.message };
+  }
 }
 
 /** Removes everything of ours from this browser: the next page is served without us. */
@@ -335,10 +408,45 @@ async function remove() {
     if (registration?.active && isOurs(registration.active)) await registration.unregister();
     const names = (await window.caches?.keys()) ?? [];
     await Promise.all(names.filter((it) => it.startsWith('dcdn-')).map((it) => caches.delete(it)));
-    localStorage.removeItem(GROUP);
+    KEPT.forEach((key) => localStorage.removeItem(key));
     return true;
   } catch {
     return false;
+  }
+}
+
+/** The media of this page's elements that the worker knows nothing of. */
+async function unserved() {
+  const { urls } = await dcdn.stats();
+  const served = new Set(urls.map(({ url }) => url));
+  const shown = [...document.querySelectorAll('img, video, audio')].map((it) => it.currentSrc);
+  const path = (url) => (url.startsWith(`${location.origin}/`) ? url.slice(location.origin.length) : url);
+  const addresses = shown.filter((url) => /^https?:/.test(url)).map((url) => path(url.split('#', 1)[0]));
+  return [...new Set(addresses)].filter((url) => !served.has(url));
+}
+
+/** Why a resource did not come through DCDN: each is asked about once. */
+function examined(url) {
+  if (!answers.has(url)) answers.set(url, examine(url));
+  return answers.get(url);
+}
+
+async function examine(url) {
+  const because = (reason, shared = false) => ({ url, shared, reason });
+  if (!url.startsWith('/')) return because('it is of another origin');
+  try {
+    const coord = (settings.coord ?? '').replace(/\/+$/, '');
+    const response = await fetch(`${coord}/dcdn/manifest?url=${encodeURIComponent(url)}`, {
+      credentials: 'omit',
+    });
+    if (response.ok) {
+      response.body?.cancel();
+      return because('it was loaded before the service worker had this page; it is shared from the next view on', true);
+    }
+    const { error } = await response.json();
+    return because(`it is not shared, because ${error.message}`);
+  } catch {
+    return because('the coordination server cannot be asked about it');
   }
 }
 

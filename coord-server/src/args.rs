@@ -1,6 +1,7 @@
 //! The flags, and the configuration that they make.
 
 mod limits;
+mod manners;
 
 use std::path::{Path, PathBuf};
 
@@ -194,6 +195,9 @@ pub struct Args {
     allow_origin: Vec<String>,
 
     #[command(flatten)]
+    manners: manners::MannersArgs,
+
+    #[command(flatten)]
     sockets: limits::SocketArgs,
 }
 
@@ -237,7 +241,9 @@ impl Args {
             .map(|(certificate, key)| TlsFiles::new(certificate, key));
         config.cache_control.clone_from(&self.cache_control);
         config.origins = AllowedOrigins::new(self.allow_origin.iter().map(String::as_str))?;
+        config.site = self.manners.apply(config.site);
         config.signalling = self.sockets.limits();
+        config.signalling.socket.min_viewers = config.site.min_viewers as usize;
         config.redis = self.sockets.redis();
         Ok(config)
     }

@@ -38,6 +38,8 @@ const _: () = assert!(ADAPTIVE_WANT <= MAX_WANT);
 pub struct Limits {
     /// Swarms that a socket is in at once.
     pub swarms: usize,
+    /// Browsers in a swarm below which none hears of the others.
+    pub min_viewers: usize,
     /// Messages; each costs one token, and one more per KiB.
     pub messages: Rate,
     /// How peers are chosen.
@@ -50,6 +52,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             swarms: 256,
+            min_viewers: 0,
             messages: Rate { capacity: 512, per_second: 64 },
             recommendation: Recommendation::default(),
         }
@@ -264,7 +267,8 @@ impl Registry {
         }
         let swarm = self.swarms.entry(content).or_default();
         swarm.enter(from, have, now);
-        let (how, want) = (self.limits.recommendation, want.min(MAX_WANT).into());
+        let how = self.limits.recommendation;
+        let want = swarm.may_want(want.min(MAX_WANT).into(), self.limits.min_viewers);
         let peers = swarm.recommend(how, from, want, now, &mut self.dice);
         if self.agenda.is_enabled() {
             let may_wait = peers.is_empty() && self.agenda.is_worth_waiting(swarm, now);

@@ -233,7 +233,7 @@ proptest! {
     ) {
         let now = Instant::now();
         let messages = Rate { capacity: 1_000, per_second: 1 };
-        let limits = Limits { swarms: SWARMS, messages, recommendation };
+        let limits = Limits { swarms: SWARMS, messages, recommendation, ..Limits::default() };
         let mut registry = Registry::new(limits, StdRng::seed_from_u64(seed));
         let mut model = Model::default();
         for (from, step) in steps {

@@ -3,12 +3,17 @@
 use dcdn_protocol::GroupId;
 use js_sys::Reflect;
 use wasm_bindgen::JsValue;
-use web_sys::Window;
+use web_sys::{Storage, Window};
 
 use crate::error::ShimError;
 
 /// Key in `localStorage` of the browser profile's id.
 const GROUP_KEY: &str = "dcdn.group";
+
+/// Key in `localStorage` of what [`set_consent`] was told.
+const CONSENT_KEY: &str = "dcdn.consent";
+
+const CONSENTED: &str = "yes";
 
 /// The page's window.
 ///
@@ -37,21 +42,24 @@ pub fn has_peer_connections() -> bool {
     })
 }
 
-/// Whether the visitor has asked sites to save data (`navigator.connection.saveData`).
-pub fn saves_data() -> bool {
-    let read = || -> Result<JsValue, JsValue> {
-        let navigator = web_sys::window().ok_or(JsValue::UNDEFINED)?.navigator();
-        let connection = Reflect::get(&navigator, &JsValue::from_str("connection"))?;
-        Reflect::get(&connection, &JsValue::from_str("saveData"))
-    };
-    read().is_ok_and(|value| value.is_truthy())
+/// What the page has said of the visitor's consent to peers, if it has said anything.
+pub fn consent() -> Option<bool> {
+    let kept = storage()?.get_item(CONSENT_KEY).ok().flatten()?;
+    Some(kept == CONSENTED)
+}
+
+/// Remembers what the page says of the visitor's consent. Where storage is blocked it
+/// is not remembered.
+pub fn set_consent(given: bool) {
+    if let Some(storage) = storage() {
+        let _ = storage.set_item(CONSENT_KEY, if given { CONSENTED } else { "no" });
+    }
 }
 
 /// The id of this browser profile, made up on its first visit. Where storage is
 /// blocked it lasts as long as the page.
 pub fn group() -> GroupId {
-    // Storage that the visitor blocks throws on access.
-    let storage = web_sys::window().and_then(|window| window.local_storage().ok().flatten());
+    let storage = storage();
     let kept = storage.as_ref().and_then(|storage| storage.get_item(GROUP_KEY).ok().flatten());
     if let Some(group) = kept.and_then(|text| text.parse().ok()) {
         return group;
@@ -62,6 +70,11 @@ pub fn group() -> GroupId {
         let _ = storage.set_item(GROUP_KEY, &group.to_string());
     }
     group
+}
+
+/// Storage that the visitor blocks throws on access.
+fn storage() -> Option<Storage> {
+    web_sys::window().and_then(|window| window.local_storage().ok().flatten())
 }
 
 fn random_group() -> GroupId {

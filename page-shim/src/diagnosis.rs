@@ -1,5 +1,6 @@
 //! Why there are peers, or why there are none, in plain English.
 
+use crate::manners::Restraint;
 use crate::mesh::{Coordination, Counts};
 
 /// What the answer depends on.
@@ -9,8 +10,10 @@ pub struct Facts {
     pub peer_connections: bool,
     /// The page's policy leaves everything to the site's server.
     pub policy_is_http: bool,
-    /// The visitor asks sites to save data.
-    pub saves_data: bool,
+    /// The visitor may have peers.
+    pub consent: bool,
+    /// Why nothing is uploaded, if nothing is.
+    pub restraint: Option<Restraint>,
     /// The signalling socket.
     pub coordination: Coordination,
     /// Connections that are open now.
@@ -41,8 +44,8 @@ pub fn sentences(facts: &Facts) -> Vec<String> {
     if banned > 0 {
         sentences.push(format!("{banned} peers sent wrong bytes and are not used any more."));
     }
-    if facts.saves_data {
-        sentences.push("This browser is set to save data, so nothing is uploaded.".to_owned());
+    if let Some(restraint) = facts.restraint {
+        sentences.push(restraint.sentence().to_owned());
     }
     sentences
 }
@@ -51,6 +54,10 @@ fn headline(facts: &Facts) -> String {
     let Facts { open, counts, .. } = *facts;
     if !facts.peer_connections {
         return "This browser has no WebRTC, so nothing comes from peers; the cache still works."
+            .to_owned();
+    }
+    if !facts.consent {
+        return "The visitor has not consented to connections with other visitors, so there are none."
             .to_owned();
     }
     if facts.policy_is_http {
@@ -88,7 +95,8 @@ mod tests {
     const FACTS: Facts = Facts {
         peer_connections: true,
         policy_is_http: false,
-        saves_data: false,
+        consent: true,
+        restraint: None,
         coordination: Coordination::Up(PeerId([1; 16])),
         open: 0,
         counts: Counts { tried: 0, failed: 0, banned: 0 },
@@ -100,6 +108,7 @@ mod tests {
             FACTS,
             Facts { peer_connections: false, ..FACTS },
             Facts { policy_is_http: true, ..FACTS },
+            Facts { consent: false, ..FACTS },
             Facts { coordination: Coordination::Pending, ..FACTS },
             Facts { coordination: Coordination::Down, ..FACTS },
             Facts { counts: Counts { tried: 2, failed: 2, banned: 0 }, ..FACTS },
@@ -111,9 +120,10 @@ mod tests {
     }
 
     #[test]
-    fn failures_bans_and_data_saving_are_told_after_the_headline() {
+    fn failures_bans_and_restraint_are_told_after_the_headline() {
         let counts = Counts { tried: 4, failed: 1, banned: 2 };
-        let told = sentences(&Facts { open: 1, saves_data: true, counts, ..FACTS });
+        let restraint = Some(Restraint::SavesData);
+        let told = sentences(&Facts { open: 1, restraint, counts, ..FACTS });
         assert_eq!(told.len(), 4);
         assert_eq!(told[0], "Connected to 1 peer.");
     }

@@ -16,15 +16,15 @@
 //! ```
 //!
 //! What browsers call back only translates and enqueues; [`page`] takes one event
-//! after the other. [`mesh`], [`assembly`], [`backoff`], [`pace`], [`diagnosis`]
-//! and the queues are pure and tested on the host; the rest is tested in a browser.
+//! after the other. [`mesh`], [`assembly`], [`backoff`], [`pace`], [`diagnosis`],
+//! [`manners`] and the queues are pure and tested on the host; the rest is tested in a browser.
 //!
 //! A chunk's bytes never enter wasm memory: they go from the data channel into a
 //! JavaScript buffer that is transferred to the worker, and from the cache into
 //! the channel. Heads of messages do, and are bounded first.
 //!
 //! Messages to and from JavaScript are plain objects (`dcdn-plain`); [`task`] ties a future's life
-//! to its owner; [`browser`] asks the browser small questions.
+//! to its owner; [`browser`] and [`senses`] ask the browser small questions.
 //!
 //! Nothing here can break the page: whatever the browser throws becomes a
 //! [`error::ShimError`] and at worst a peer that is not used.
@@ -37,11 +37,13 @@ pub mod channel;
 pub mod diagnosis;
 pub mod download;
 pub mod error;
+pub mod manners;
 pub mod mesh;
 pub mod node;
 pub mod pace;
 pub mod page;
 pub mod peer;
+pub mod senses;
 pub mod shim;
 pub mod signalling;
 pub mod store;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use dcdn_protocol::message::coord::{ErrorCode, FromCoord, Signal, ToCoord};
 use dcdn_protocol::message::peer::{ChunkFailReason, PeerMessage};
 use dcdn_protocol::message::shim::{ToShim, ToWorker};
-use dcdn_protocol::{ChunkSet, PeerId, SiteConfig, VERSION};
+use dcdn_protocol::{ChunkSet, ContentId, PeerId, SiteConfig, VERSION};
 use gloo_timers::callback::Timeout;
 use js_sys::{ArrayBuffer, Uint8Array};
 use vecmap::VecMap;
@@ -14,8 +14,10 @@ use vecmap::VecMap;
 use crate::browser;
 use crate::download::{Arrival, ChunkKey, Downloads};
 use crate::error::ShimError;
+use crate::manners::Restraint;
 use crate::mesh::{Command, Coordination, Counts, Mesh, OfferVerdict};
 use crate::peer::{self, Connection, ConnectionEvent, Emit};
+use crate::senses::Senses;
 use crate::upload::{Uplink, Uploads};
 
 /// Messages of one peer that make no sense, after which it is hung up.
@@ -70,9 +72,14 @@ pub struct Node {
     /// Says when the mesh is due.
     timer: Option<Timer>,
     links: VecMap<PeerId, Link>,
-    stun: Vec<String>,
+    config: SiteConfig,
     uplink: Rc<Uplink>,
     attempts: u32,
+    senses: Senses,
+    /// What the worker has to offer, whether it is offered or not.
+    holdings: VecMap<ContentId, ChunkSet>,
+    /// Whether it was held back when last looked at.
+    held_back: bool,
 }
 
 /// A timer, and when it goes off.
@@ -103,9 +110,12 @@ impl Node {
             mesh: Mesh::new(config.max_peers),
             timer: None,
             links: VecMap::new(),
-            stun: Vec::new(),
+            config: SiteConfig::default(),
             uplink: Rc::default(),
             attempts: 0,
+            senses: Senses::new(),
+            holdings: VecMap::new(),
+            held_back: false,
         };
         node.configure(config);
         node
@@ -113,7 +123,7 @@ impl Node {
 
     /// The site's configuration has come, perhaps again.
     pub fn configure(&mut self, config: &SiteConfig) {
-        self.stun.clone_from(&config.stun);
+        self.config.clone_from(config);
         self.mesh.set_max_peers(config.max_peers);
         self.uplink.pace.borrow_mut().set_rate(config.upload_bytes_per_second);
     }
@@ -138,6 +148,11 @@ impl Node {
         self.uplink.total.get()
     }
 
+    /// Why nothing is uploaded, if nothing is.
+    pub fn restraint(&self) -> Option<Restraint> {
+        Restraint::of(&self.config, &self.senses.surroundings(), self.uploaded())
+    }
+
     /// Every peer that we are connected or connecting to.
     pub fn peers(&self) -> Vec<PeerReport> {
         let report = |(&peer, link): (&PeerId, &Link)| PeerReport {
@@ -156,8 +171,9 @@ impl Node {
             ToShim::Join { content, want } => self.mesh.join(content, want, now),
             ToShim::Leave { content } => self.mesh.leave(content),
             ToShim::Have { content, chunks } => {
-                let offered = if browser::saves_data() { ChunkSet::new() } else { chunks };
-                self.mesh.have(content, offered, now);
+                self.holdings.insert(content, chunks);
+                self.held_back = self.restraint().is_some();
+                self.offer(content, now);
             }
             ToShim::Request { peer, content, chunk, size } => {
                 self.request(peer, ChunkKey { content, chunk }, size);
@@ -234,6 +250,7 @@ impl Node {
             NodeEvent::Link(event) => self.on_link(event),
             NodeEvent::Due => {
                 self.timer = None;
+                self.mind_manners();
                 self.mesh.tick(browser::now());
                 self.carry_out();
             }
@@ -314,7 +331,7 @@ impl Node {
         let attempt = self.attempts;
         let emit = Rc::clone(&self.emit);
         let emit = Rc::new(move |event| emit(NodeEvent::Link(LinkEvent { peer, attempt, event })));
-        match open(&self.stun, emit) {
+        match open(&self.config.stun, emit) {
             Ok(connection) => {
                 let uploads = Uploads::new(connection.outbox().clone(), Rc::clone(&self.uplink));
                 self.links.insert(peer, Link::new(attempt, connection, uploads));
@@ -373,10 +390,12 @@ impl Node {
     }
 
     fn on_request(&mut self, peer: PeerId, key: ChunkKey) {
+        self.mind_manners();
+        let restraint = self.restraint();
         let Some(link) = self.links.get_mut(&peer) else { return };
         let ChunkKey { content, chunk } = key;
         let held = self.mesh.holding(content).is_some_and(|chunks| chunks.contains(chunk));
-        let reason = if browser::saves_data() {
+        let reason = if restraint.is_some() {
             ChunkFailReason::Declined
         } else if !held {
             ChunkFailReason::NotHeld
@@ -453,6 +472,24 @@ impl Node {
         let received = kept.as_ref().map_or(0, ArrayBuffer::byte_length);
         let salvaged = ToWorker::Salvaged { peer, content, chunk, received };
         self.outlet.worker(&salvaged, kept.as_ref());
+    }
+
+    /// Tells peers and server what is offered, if that has changed with the surroundings.
+    fn mind_manners(&mut self) {
+        let held_back = self.restraint().is_some();
+        if held_back == self.held_back {
+            return;
+        }
+        self.held_back = held_back;
+        let contents: Vec<ContentId> = self.holdings.keys().copied().collect();
+        for content in contents {
+            self.offer(content, browser::now());
+        }
+    }
+
+    fn offer(&mut self, content: ContentId, now: f64) {
+        let held = self.holdings.get(&content).filter(|_| !self.held_back);
+        self.mesh.have(content, held.cloned().unwrap_or_default(), now);
     }
 
     /// Ends the connection to `peer`, which the mesh does not know of yet.

@@ -23,6 +23,7 @@ use crate::bridge::{Bridge, BridgeEvent};
 use crate::browser;
 use crate::diagnosis::Facts;
 use crate::error::ShimError;
+use crate::manners::may_have_peers;
 use crate::node::{Node, NodeEvent, Outlet, PeerReport};
 use crate::signalling::{Signalling, SocketEvent};
 
@@ -58,6 +59,10 @@ pub enum Question {
     Do(u32, Errand, oneshot::Sender<Outcome>),
     /// That is to end.
     Undo(u32),
+    /// Other settings from now on.
+    Configure(PageSettings),
+    /// The visitor consents to having peers, or does not.
+    Consent(bool),
 }
 
 /// The answer of `dcdn.stats()`.
@@ -197,8 +202,9 @@ impl Page {
     fn on_welcome(&mut self, version: u16, config: SiteConfig) {
         let compatible = version == VERSION;
         let peers = browser::has_peer_connections();
+        let consent = may_have_peers(&config, browser::consent());
         let (enabled, persist) = (config.enabled, config.persist_store);
-        self.tell_page(&Welcome { event: "welcome", compatible, enabled, peers, persist });
+        self.tell_page(&Welcome { event: "welcome", compatible, enabled, peers, consent, persist });
         if !compatible || !enabled {
             self.disconnect();
             for (_, asker) in std::mem::take(&mut self.errands).into_values() {
@@ -206,13 +212,17 @@ impl Page {
             }
             return;
         }
+        if self.config.coord != config.coord {
+            self.signalling.take();
+        }
         self.config = config;
         self.node.configure(&self.config);
         // A worker that has taken another's place knows nothing of these.
         for (&id, (errand, _)) in &self.errands {
             self.tell_worker(&ToWorker::Do { id, errand: errand.clone() });
         }
-        if !peers || self.config.policy == PolicyName::Http {
+        if !peers || !consent || self.config.policy == PolicyName::Http {
+            self.do_without_peers();
             self.tell_worker(&ToWorker::NoPeers);
             return;
         }
@@ -244,6 +254,15 @@ impl Page {
                 }
             }
             Question::Report(asker) => answer(asker, self.report()),
+            Question::Configure(settings) => {
+                self.settings = settings;
+                self.shake_hands();
+            }
+            Question::Consent(given) => {
+                browser::set_consent(given);
+                // The worker's answer says the rest.
+                self.shake_hands();
+            }
         }
     }
 
@@ -277,9 +296,13 @@ impl Page {
 
     /// Ends everything that reaches out of the page.
     fn disconnect(&mut self) {
+        self.do_without_peers();
+        self.bridge.close();
+    }
+
+    fn do_without_peers(&mut self) {
         self.node.pause();
         self.signalling.take();
-        self.bridge.close();
     }
 
     fn stats(&self) -> PageStats {
@@ -292,7 +315,8 @@ impl Page {
         let facts = Facts {
             peer_connections: browser::has_peer_connections(),
             policy_is_http: self.config.policy == PolicyName::Http,
-            saves_data: browser::saves_data(),
+            consent: may_have_peers(&self.config, browser::consent()),
+            restraint: self.node.restraint(),
             coordination: self.node.coordination(),
             open: self.node.open_count(),
             counts: self.node.counts(),
@@ -355,6 +379,8 @@ struct Welcome {
     enabled: bool,
     /// Whether this browser can have peers.
     peers: bool,
+    /// Whether it may: the visitor's consent.
+    consent: bool,
     /// Whether the site wants the store to last.
     persist: bool,
 }

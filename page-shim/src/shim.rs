@@ -14,6 +14,7 @@ use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use web_sys::RtcPeerConnectionState;
 
 use crate::diagnosis::{coordination_word, sentences};
+use crate::manners::Restraint;
 use crate::node::PeerReport;
 use crate::page::{self, Event, PageStats, Question};
 use crate::task::Task;
@@ -32,7 +33,7 @@ pub struct Shim {
 impl Shim {
     /// `settings` is `{policy, slack_ms, slack_percent, mixed_http_percent, coord}`, each
     /// possibly missing. `listener` is called with one object per event, whose `event` is `progress`, `done`,
-    /// `error`, `peer`, or `welcome` (`{compatible, enabled, peers, persist}`) when a worker
+    /// `error`, `peer`, or `welcome` (`{compatible, enabled, peers, consent, persist}`) when a worker
     /// has answered a handshake.
     ///
     /// # Errors
@@ -44,6 +45,17 @@ impl Shim {
         let settings = dcdn_plain::from_object(settings).unwrap_or_default();
         let (events, event_loop) = page::start(settings, listener).map_err(to_js)?;
         Ok(Self { events, _loop: Task::spawn(event_loop) })
+    }
+
+    /// Other settings for this page, in the place of all that it had. `welcome` follows.
+    pub fn configure(&self, settings: &JsValue) {
+        let settings = dcdn_plain::from_object(settings).unwrap_or_default();
+        send(&self.events, Question::Configure(settings));
+    }
+
+    /// Whether the visitor consents to having peers. `welcome` follows.
+    pub fn consent(&self, given: bool) {
+        send(&self.events, Question::Consent(given));
     }
 
     /// A promise of `{urls, totals, peers}`: see `dcdn.stats()`. Asks a worker that
@@ -90,7 +102,8 @@ impl Shim {
         self.errand(id, Errand::Unregister)
     }
 
-    /// A promise of `{coordination, peers, tried, failed, banned, sentences}`.
+    /// A promise of `{coordination, consent, not_uploading, peers, tried, failed, banned,
+    /// sentences}`.
     pub fn diagnose(&self) -> Promise {
         let report = self.ask(Question::Report);
         future_to_promise(async move {
@@ -102,6 +115,8 @@ impl Shim {
             }
             to_object(&Diagnosis {
                 coordination: coordination_word(report.facts.coordination),
+                consent: report.facts.consent,
+                not_uploading: report.facts.restraint.map(Restraint::word),
                 peers,
                 tried: counts.tried,
                 failed: counts.failed,
@@ -127,6 +142,8 @@ impl Shim {
 #[derive(Serialize)]
 struct Diagnosis {
     coordination: &'static str,
+    consent: bool,
+    not_uploading: Option<&'static str>,
     peers: Vec<PeerDiagnosis>,
     tried: u32,
     failed: u32,

@@ -111,6 +111,7 @@ fn what_a_page_and_its_worker_say_to_each_other() {
         requested_ms: 0.5,
         ttfb_ms: Some(7.0),
         ttlb_ms: None,
+        spans: vec![(0, 1 << 33, Source::Http)],
     };
     let config = SiteConfig { stun: vec!["stun:a:1".to_owned()], ..SiteConfig::default() };
     let progress = PageEvent::Progress { url: url(), loaded: 1, total: 2, source: Source::P2p };

@@ -41,6 +41,20 @@ pub struct SiteConfig {
     pub max_peers: u32,
     /// Bytes per second that one page uploads at the most; `None` is no limit.
     pub upload_bytes_per_second: Option<u32>,
+    /// Bytes that one page uploads at the most while it is open; `None` is no limit.
+    pub upload_bytes: Option<u64>,
+    /// Whether pages upload on cellular lines, where the browser tells.
+    pub upload_on_cellular: bool,
+    /// Charge in percent below which a device that runs on its battery does not upload,
+    /// where the browser tells.
+    pub min_battery_percent: u8,
+    /// Seconds that a page in the background goes on uploading.
+    pub background_seconds: u32,
+    /// Browsers that must be interested in a content before any hears of the others: below
+    /// that nobody's address is shown to anybody.
+    pub min_viewers: u32,
+    /// Whether there are no peers before the page has said `dcdn.consent(true)`.
+    pub require_consent: bool,
     /// Base URL of the coordination server, without a trailing slash; empty for
     /// the page's own origin.
     pub coord: String,
@@ -68,6 +82,12 @@ impl Default for SiteConfig {
             stun: Vec::new(),
             max_peers: 8,
             upload_bytes_per_second: None,
+            upload_bytes: None,
+            upload_on_cellular: false,
+            min_battery_percent: 20,
+            background_seconds: 300,
+            min_viewers: 0,
+            require_consent: false,
             coord: String::new(),
             offline_pages: false,
             store_bytes: None,

@@ -45,6 +45,9 @@ pub struct UrlStats {
     pub ttfb_ms: Option<f64>,
     /// Last byte of the resource delivered, in milliseconds from the page's navigationStart.
     pub ttlb_ms: Option<f64>,
+    /// Which bytes were delivered, `start..end`, and where each first came from; ascending.
+    #[serde(default)]
+    pub spans: Vec<(u64, u64, Source)>,
 }
 
 /// Sums, in bytes.

@@ -54,6 +54,7 @@ impl Tally {
                 requested_ms: now_ms,
                 ttfb_ms: None,
                 ttlb_ms: None,
+                spans: Vec::new(),
             },
             delivered: Spans::default(),
             told: None,
@@ -106,6 +107,8 @@ impl Tally {
                 stats.requested_ms -= time_origin;
                 stats.ttfb_ms = stats.ttfb_ms.map(|ms| ms - time_origin);
                 stats.ttlb_ms = stats.ttlb_ms.map(|ms| ms - time_origin);
+                let spans = line.delivered.iter();
+                stats.spans = spans.map(|it| (it.range.start, it.range.end, it.source)).collect();
                 stats
             })
             .collect();
@@ -135,6 +138,7 @@ mod tests {
         assert_eq!(again, Delivered { loaded: 100, is_news: true, completed: true });
         let report = tally.report(5.0);
         assert_eq!((report.totals.bytes_p2p, report.totals.bytes_cache), (60, 40));
+        assert_eq!(report.urls[0].spans, [(0, 60, Source::P2p), (60, 100, Source::Cache)]);
         assert_eq!(report.urls[0].ttfb_ms, Some(15.0));
         assert_eq!(report.urls[0].ttlb_ms, Some(25.0));
     }

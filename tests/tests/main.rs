@@ -42,6 +42,8 @@ mod never_ours;
 mod no_coordination;
 mod no_ranges;
 mod offline;
+mod overlay;
+mod page_api;
 mod plain_http;
 mod players;
 mod policies;

@@ -163,6 +163,7 @@ impl Registry {
         let how = self.limits.recommendation;
         let mut effects = Vec::new();
         for Hungry { who, want, is_waiting, until } in swarm.take_hungry() {
+            let want = swarm.may_want(want, self.limits.min_viewers);
             let peers = swarm.recommend(how, who, want, now, &mut self.dice);
             if peers.is_empty() && until > now {
                 swarm.is_hungry(who, want, false, now);

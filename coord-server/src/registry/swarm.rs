@@ -164,6 +164,12 @@ impl Swarm {
         drawn.into_iter().filter_map(name).collect()
     }
 
+    /// Of `want` peers those that somebody may hear of: none in a swarm of fewer browsers than
+    /// `min_viewers`.
+    pub fn may_want(&self, want: usize, min_viewers: usize) -> usize {
+        if self.browsers.len() < min_viewers { 0 } else { want }
+    }
+
     fn member(&mut self, group: GroupId, peer: PeerId) -> Option<&mut Member> {
         self.browsers.get_mut(&group)?.iter_mut().find(|tab| tab.peer == peer)
     }

@@ -49,6 +49,12 @@ async fn the_flags_are_the_sites_configuration() {
         "--upload-limit=50000",
         "--store-bytes=20000000",
         "--persist-store",
+        "--upload-bytes=1000000",
+        "--upload-on-cellular",
+        "--min-battery-percent=0",
+        "--background-seconds=10",
+        "--min-viewers=4",
+        "--require-consent",
         "--disabled",
     ])
     .await;
@@ -72,6 +78,12 @@ async fn the_flags_are_the_sites_configuration() {
         upload_bytes_per_second: Some(50_000),
         store_bytes: Some(20_000_000),
         persist_store: true,
+        upload_bytes: Some(1_000_000),
+        upload_on_cellular: true,
+        min_battery_percent: 0,
+        background_seconds: 10,
+        min_viewers: 4,
+        require_consent: true,
         ..expected
     };
     assert_eq!(set, expected);

@@ -111,6 +111,20 @@ async fn a_recommended_peer_comes_with_what_it_last_said_that_it_holds() {
 }
 
 #[tokio::test]
+async fn below_the_least_number_of_viewers_nobody_hears_of_anybody() {
+    let site = SiteDirectory::new();
+    let server = Server::start_with(&site, |it| it.signalling.socket.min_viewers = 3).await;
+    let (mut first, mut second) = (server.page(1).await, server.page(2).await);
+    let (mut tab, mut third) = (server.page(2).await, server.page(3).await);
+
+    assert_eq!(first.join(CONTENT, 5).await, []);
+    assert_eq!(second.join(CONTENT, 5).await, []);
+    assert_eq!(tab.join(CONTENT, 5).await, [], "tabs of one browser count once");
+    assert_eq!(third.join(CONTENT, 5).await.len(), 3);
+    assert_eq!(first.join(CONTENT, 5).await.len(), 3);
+}
+
+#[tokio::test]
 async fn the_most_that_is_said_of_peers_fits_a_message() {
     let site = SiteDirectory::new();
     let server = Server::start(&site).await;
