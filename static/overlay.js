@@ -7,7 +7,7 @@ const SOURCES = { p2p: 'other visitors', http: 'the server', cache: 'this browse
 
 const STYLE = `
 :host { all: initial; position: fixed; z-index: 2147483647; right: 12px; bottom: 12px; left: auto;
-  width: min(440px, calc(100vw - 24px)); color-scheme: light dark;
+  width: min(440px, calc(100% - 24px)); color-scheme: light dark;
   --ground: #fff; --raised: #f3f4f6; --ink: #16181d; --quiet: #565b66; --line: #c9cdd5;
   --p2p: #0b7a55; --http: #b4560d; --cache: #3b55c9; }
 @media (prefers-color-scheme: dark) { :host { --ground: #14161b; --raised: #20232b; --ink: #eceef2;
@@ -32,7 +32,7 @@ svg { display: block; width: 100%; height: 14px; margin-top: 4px; background: va
 .legend i { font-style: normal; }
 table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: 3px 6px 3px 0; text-align: right; font-weight: 400; border-bottom: 1px solid var(--line); }
-th { color: var(--quiet); } th:first-child, td:first-child { text-align: left; font-family: ui-monospace, monospace; }
+th { color: var(--quiet); } th:first-child, td:first-child { text-align: left; } td:first-child { font-family: ui-monospace, monospace; }
 `;
 
 /** Bytes for people. */

@@ -113,7 +113,7 @@ impl Node {
             config: SiteConfig::default(),
             uplink: Rc::default(),
             attempts: 0,
-            senses: Senses::new(),
+            senses: Senses::watch(),
             holdings: VecMap::new(),
             held_back: false,
         };

@@ -24,7 +24,7 @@ pub struct Senses {
 
 impl Senses {
     /// Starts to watch.
-    pub fn new() -> Self {
+    pub fn watch() -> Self {
         let hidden_since = Rc::new(Cell::new(None));
         let visibility = browser::window().ok().map(|window| {
             let document = get(&window, "document");

@@ -26,6 +26,7 @@ macro_rules! in_each_engine {
 mod begun;
 mod cancelled;
 mod changed;
+mod costs;
 mod curl;
 mod demo;
 mod first_visitor;

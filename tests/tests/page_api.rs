@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use dcdn_tests::site::{EMPTY_PAGE, IMAGE, PLAIN_PAGE};
+use dcdn_tests::visitor::Arrival;
 use dcdn_tests::{Engine, Proxy, Server, Site, Visitor};
 use serde_json::{Value, json};
 
@@ -121,5 +122,32 @@ async fn a_page_hears_why_a_picture_did_not_come_through_dcdn() -> Result<()> {
     assert_eq!((&url["url"], &url["shared"]), (&json!("/small.png"), &json!(false)), "{found}");
     let sentences = found["sentences"].to_string();
     assert!(sentences.contains("/small.png did not come through DCDN"), "{sentences}");
+    visitor.close().await
+}
+
+in_each_engine!(a_page_on_a_cellular_line_uploads_nothing_and_says_why);
+
+async fn a_page_on_a_cellular_line_uploads_nothing_and_says_why(engine: Engine) -> Result<()> {
+    let site = Site::new()?;
+    let server = Server::start(site.root(), SERVER).await?;
+    let cellular = "
+        const connection = { type: 'cellular', saveData: false };
+        Object.defineProperty(Navigator.prototype, 'connection', { get: () => connection });";
+    let arrival = Arrival::default().engine(engine).before(cellular);
+    let (frugal, visitor) = tokio::try_join!(arrival.arrive(), Visitor::arrive_with(engine))?;
+    frugal.install(&server.url(EMPTY_PAGE)).await?;
+    frugal.fetched(IMAGE).await?;
+    frugal.holds(&site, &[IMAGE]).await?;
+    visitor.install(&server.url(EMPTY_PAGE)).await?;
+
+    let image = visitor.fetched(IMAGE).await?;
+
+    assert_eq!(image.sha256, site.sha256(IMAGE)?);
+    assert_eq!(visitor.stats().await?.totals.bytes_p2p, 0);
+    let found: Value = frugal.eval("dcdn.diagnose()", &[]).await?;
+    assert_eq!(found["not_uploading"], json!("cellular"), "{found}");
+    assert_eq!(frugal.stats().await?.totals.bytes_uploaded, 0);
+    visitor.expect_clean_console().await?;
+    frugal.close().await?;
     visitor.close().await
 }
