@@ -116,10 +116,10 @@ impl Default for Holder {
     }
 }
 
-/// Ids are random, so half of one is as good as all of it.
+/// Both halves of an id: peers of one server may have one of them in common.
 fn key(peer: PeerId) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = peer.0;
-    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    let [a, b, c, d, e, f, g, h, rest @ ..] = peer.0;
+    u64::from_le_bytes([a, b, c, d, e, f, g, h]) ^ u64::from_le_bytes(rest)
 }
 
 /// The finaliser of SplitMix64 (Steele et al. 2014) over both.
@@ -128,4 +128,40 @@ fn score(member: u64, group: u64) -> u64 {
     hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     hash ^ (hash >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ranks of `of`, each as it sees itself among all the others, for the first of `chunk`.
+    fn ranks(of: &[PeerId], chunk: u32) -> Vec<u32> {
+        let rank = |me: &PeerId| {
+            let mut holders = Holders::default();
+            for (link, peer) in (0..).map(Link).zip(of.iter().filter(|peer| *peer != me)) {
+                holders.up(link, *me, *peer, ChunkSet::new());
+                holders.has(link, ChunkSet::new());
+            }
+            holders.rank(ChunkIndex(chunk), u32::MAX, |_| true).before
+        };
+        of.iter().map(rank).collect()
+    }
+
+    #[test]
+    fn one_is_elected_whichever_half_of_their_ids_peers_have_in_common() {
+        let id = |first: u8, last: u8| {
+            let mut id = [7; 16];
+            (id[3], id[12]) = (first, last);
+            PeerId(id)
+        };
+        let of_one_server: Vec<PeerId> = (0..8).map(|n| id(0, n)).collect();
+        let of_eight: Vec<PeerId> = (0..8).map(|n| id(n, 0)).collect();
+        for crowd in [of_one_server, of_eight] {
+            for chunk in [0, 4, 100] {
+                let mut ranks = ranks(&crowd, chunk);
+                ranks.sort_unstable();
+                assert_eq!(ranks, (0..8).collect::<Vec<u32>>(), "chunk {chunk}");
+            }
+        }
+    }
 }

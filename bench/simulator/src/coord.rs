@@ -26,14 +26,12 @@ pub struct Coord {
     seq: u32,
 }
 
-/// The id that a viewer has on its socket. It looks random and ends with the
-/// viewer's number.
+/// The id that a viewer has on its socket: as of every peer of one server, its first half
+/// is the server's. The rest looks random and ends with the viewer's number.
 pub fn peer_id(seed: u64, viewer: EntityId) -> PeerId {
     let mut id = [0; 16];
-    for (half, bytes) in id.chunks_mut(8).enumerate() {
-        let bits = dice::hash(seed, Purpose::PeerId, viewer.0.into(), half as u64);
-        bytes.copy_from_slice(&bits.to_be_bytes());
-    }
+    let own = dice::hash(seed, Purpose::PeerId, viewer.0.into(), 0);
+    id[8..].copy_from_slice(&own.to_be_bytes());
     id[12..].copy_from_slice(&viewer.0.to_be_bytes());
     PeerId(id)
 }
