@@ -7,7 +7,8 @@
 //! | `/dcdn/manifest?url=` | [`manifest`]: the hashes of a file of the site |
 //! | `/dcdn/config.json` | the [`SiteConfig`](dcdn_protocol::SiteConfig) |
 //! | `/sw.js`, `/dcdn/NAME` | [`assets`]: the browser's part, embedded in the binary |
-//! | `/healthz`, `/metrics` | [`metrics`] |
+//! | `/dcdn/`, `/dcdn/status.json` | [`dashboard`]: what goes on |
+//! | `/healthz`, `/readyz`, `/metrics` | [`metrics`] |
 //! | everything else | [`site`]: the files of a directory; or [`origin`]: the site's own server |
 //!
 //! What a directory serves and what a manifest describes come from one place:
@@ -18,6 +19,7 @@
 pub mod assets;
 pub mod cluster;
 pub mod config;
+pub mod dashboard;
 pub mod error;
 pub mod limit;
 pub mod manifest;

@@ -44,6 +44,7 @@ pub use self::error::ManifestError;
 pub use self::files::Files;
 pub use self::remote::Remote;
 use crate::assets::{header_of, is_held};
+use crate::dashboard::Names;
 use crate::error::ApiError;
 use crate::origin::OriginError;
 use crate::origin::forward::Asker;
@@ -105,15 +106,24 @@ fn parse_url(url: &str) -> Result<SitePath, ManifestError> {
     SitePath::parse(path).map_err(ManifestError::Path)
 }
 
+/// What [`show`] has.
+#[derive(Debug)]
+pub struct Shown {
+    /// Makes them.
+    pub manifests: Manifests,
+    /// Hears of what is asked for.
+    pub names: Names,
+}
+
 /// Answers `GET /dcdn/manifest`.
 pub async fn show(
-    State(manifests): State<Arc<Manifests>>,
+    State(shown): State<Arc<Shown>>,
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Response {
     let query = Query::parse(query.as_deref().unwrap_or_default());
     let scheme = Asker::of(&request).scheme(request.headers());
-    match answer(&manifests, &query, request.headers().clone(), scheme).await {
+    match answer(&shown, &query, request.headers().clone(), scheme).await {
         Ok(response) => response,
         Err(error) if query.soft => error.into_soft_response(),
         Err(error) => error.into_response(),
@@ -121,7 +131,7 @@ pub async fn show(
 }
 
 async fn answer(
-    manifests: &Manifests,
+    shown: &Shown,
     query: &Query,
     request: HeaderMap,
     scheme: HeaderValue,
@@ -129,7 +139,8 @@ async fn answer(
     let url = query.url.as_deref().ok_or_else(|| {
         ApiError::new(StatusCode::BAD_REQUEST, "bad_url", "say which: ?url=/path/of/a/file")
     })?;
-    let manifest = manifests.describe(url, scheme).await?;
+    let manifest = shown.manifests.describe(url, scheme).await?;
+    shown.names.note(manifest.content_id(), url).await;
     let frame = manifest.encode().map_err(|error| ApiError::from(ManifestError::Frame(error)))?;
     // The content id alone would not do: a file that was only touched has other
     // validators in its manifest, and who compares the old ones would never again

@@ -158,6 +158,19 @@ impl Registry {
         self.swarms.len()
     }
 
+    /// The `most` swarms with the most browsers, and how many those are. Looks at all.
+    pub fn largest(&self, most: usize) -> Vec<(ContentId, usize)> {
+        let sizes = self.swarms.iter().map(|(content, swarm)| (*content, swarm.browsers()));
+        let mut sizes: Vec<_> = sizes.filter(|(_, browsers)| *browsers > 0).collect();
+        let before = |a: &(ContentId, usize), b: &(ContentId, usize)| (b.1, a.0).cmp(&(a.1, b.0));
+        if sizes.len() > most {
+            sizes.select_nth_unstable_by(most, before);
+            sizes.truncate(most);
+        }
+        sizes.sort_unstable_by(before);
+        sizes
+    }
+
     fn connect(&mut self, peer: PeerId, place: Place, now: Instant) {
         let bucket = TokenBucket::new(self.limits.messages, now);
         self.peers.insert(peer, Peer { group: None, place, swarms: Vec::new(), bucket });

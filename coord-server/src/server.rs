@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use axum::extract::{ConnectInfo, State};
 use axum::handler::Handler;
-use axum::http::{HeaderName, HeaderValue, Method, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
 use dcdn_protocol::SiteConfig;
@@ -26,9 +26,10 @@ use tower_http::cors::{Any, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 
-use crate::assets::{self, Assets};
+use crate::assets;
 use crate::cluster::{self, RedisUrl};
 use crate::config::{Config, SetupError, Source};
+use crate::dashboard::{self, Dashboard, Names};
 use crate::manifest::store::{Store, StoreError};
 use crate::manifest::{self, Files, Manifests, Remote};
 use crate::metrics::{self, Metrics};
@@ -165,6 +166,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 pub fn app(config: Config, life: &Lifetime) -> Result<Router, SetupError> {
     let metrics = Arc::new(Metrics::new());
     let hub = Hub::new(config.signalling, config.origins, Arc::clone(&metrics), life.clone());
+    let has_others = config.redis.is_some();
     let hub = match config.redis {
         Some(redis) => in_touch(hub, redis, life),
         None => Arc::new(hub),
@@ -193,10 +195,14 @@ pub fn app(config: Config, life: &Lifetime) -> Result<Router, SetupError> {
         }
     };
 
-    let manifest = get(manifest::show).with_state(Arc::new(manifests));
+    let names = Names::default();
+    let dashboard = Dashboard::new(Arc::clone(&hub), metrics.clone(), names.clone(), has_others);
+    let manifest = get(manifest::show).with_state(Arc::new(manifest::Shown { manifests, names }));
     let dcdn = Router::new()
-        .route("/dcdn", get(about))
-        .route("/dcdn/", get(about))
+        .route("/dcdn", get(dashboard::page))
+        .route("/dcdn/", get(dashboard::page))
+        .route("/dcdn/dashboard.js", get(dashboard::script))
+        .route("/dcdn/status.json", get(dashboard::status).with_state(Arc::new(dashboard)))
         .route("/dcdn/{*name}", get(assets::file))
         .with_state(config.assets.clone())
         .route("/dcdn/config.json", get(site_config).with_state(Arc::new(config.site)))
@@ -208,6 +214,7 @@ pub fn app(config: Config, life: &Lifetime) -> Result<Router, SetupError> {
         .merge(dcdn)
         .route("/sw.js", get(assets::worker).with_state(config.assets))
         .route("/healthz", get(healthy))
+        .route("/readyz", get(ready).with_state(life.clone()))
         .route("/metrics", get(metrics::show).with_state(metrics))
         .layer(no_sniffing())
         // In nobody's frame, where a click could be meant for something else.
@@ -275,18 +282,17 @@ async fn site_config(State(config): State<Arc<SiteConfig>>) -> Response {
     ([(header::CACHE_CONTROL, "no-cache")], Json(&*config)).into_response()
 }
 
+/// Whether new visitors may be sent here: 503 once the server is being stopped, so that who
+/// balances load looks elsewhere while it says goodbye.
+async fn ready(State(life): State<Lifetime>) -> Response {
+    let (status, text) = match life.stop.is_cancelled() {
+        true => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+        false => (StatusCode::OK, "ready"),
+    };
+    (status, [(header::CACHE_CONTROL, "no-store")], text).into_response()
+}
+
 async fn healthy() -> Response {
     let headers: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
     (headers, "ok").into_response()
-}
-
-async fn about(State(assets): State<Assets>) -> Html<String> {
-    let state = if assets.lacks_worker() { assets::HOW_TO_BUILD } else { "It is ready." };
-    Html(format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>DCDN</title>\
-         <h1>DCDN</h1><p>Visitors of this site deliver its images and videos to each other. {state}</p>\
-         <p>To use it on a page: <code>&lt;script type=\"module\" src=\"/dcdn/dcdn.js\"&gt;&lt;/script&gt;</code></p>\
-         <p><a href=\"/dcdn/config.json\">configuration</a> · <a href=\"/metrics\">numbers</a> · \
-         <a href=\"/healthz\">health</a></p></html>\n"
-    ))
 }

@@ -253,6 +253,11 @@ impl Hub {
         }
     }
 
+    /// The `most` swarms with the most browsers, and how many those are.
+    pub fn largest(&self, most: usize) -> Vec<(ContentId, usize)> {
+        self.lock().registry.largest(most)
+    }
+
     fn count(&self, state: &Switchboard) {
         let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.metrics.peers.set(gauge(state.registry.peer_count()));

@@ -28,6 +28,7 @@ mod cancelled;
 mod changed;
 mod costs;
 mod curl;
+mod dashboard;
 mod demo;
 mod first_visitor;
 mod flash_crowd;

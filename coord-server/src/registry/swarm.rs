@@ -114,6 +114,11 @@ impl Swarm {
     }
 
     /// Whether no member is on this node.
+    /// Browsers with a socket on this node.
+    pub fn browsers(&self) -> usize {
+        self.browsers.len()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.local == 0
     }

@@ -58,7 +58,7 @@ impl SitePath {
     pub fn is_reserved(&self) -> bool {
         match self.names.as_slice() {
             [first, ..] if first == "dcdn" => true,
-            [only] => ["sw.js", "healthz", "metrics"].contains(&only.as_str()),
+            [only] => ["sw.js", "healthz", "readyz", "metrics"].contains(&only.as_str()),
             _ => false,
         }
     }
@@ -138,8 +138,16 @@ mod tests {
 
     #[test]
     fn the_servers_own_urls_are_reserved_however_they_are_spelled() {
-        for path in ["/sw.js", "//sw.js", "/%73w.js", "/dcdn", "/%64cdn/x", "/healthz", "/metrics"]
-        {
+        for path in [
+            "/sw.js",
+            "//sw.js",
+            "/%73w.js",
+            "/dcdn",
+            "/%64cdn/x",
+            "/healthz",
+            "/readyz",
+            "/metrics",
+        ] {
             assert!(SitePath::parse(path).unwrap().is_reserved(), "{path:?}");
         }
         for path in ["/a/sw.js", "/dcdn.html", "/metrics/a"] {

@@ -5,6 +5,7 @@
 mod assets;
 mod binary;
 mod cluster;
+mod dashboard;
 mod hostile;
 mod manifest;
 mod origin;

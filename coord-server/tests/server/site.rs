@@ -310,7 +310,7 @@ async fn a_file_that_shrinks_while_it_is_sent_breaks_the_connection() {
 #[tokio::test]
 async fn the_servers_own_urls_are_never_the_sites() {
     let site = SiteDirectory::new();
-    for name in ["sw.js", "dcdn/worker.js", "dcdn/config.json", "healthz", "metrics"] {
+    for name in ["sw.js", "dcdn/worker.js", "dcdn/config.json", "healthz", "readyz", "metrics"] {
         site.write(name, b"SHADOW");
     }
     let server = Server::start(&site).await;
@@ -324,6 +324,7 @@ async fn the_servers_own_urls_are_never_the_sites() {
         "/%64cdn/worker.js",
         "/dcdn/config.json",
         "/healthz",
+        "/readyz",
         "/metrics",
         "/dcdn/",
     ];
@@ -457,4 +458,6 @@ async fn health_is_plain() {
     let answer = server.get("/healthz").await;
 
     assert_eq!((answer.status, answer.text().as_str()), (200, "ok"));
+    let answer = server.get("/readyz").await;
+    assert_eq!((answer.status, answer.text().as_str()), (200, "ready"));
 }
