@@ -11,6 +11,7 @@ mod build;
 mod demo;
 mod interrupt;
 mod manifest;
+mod package;
 mod report;
 mod server;
 mod slim;
@@ -40,6 +41,8 @@ enum Command {
     Build(build::Options),
     /// Build, and serve the demo site until Ctrl-C
     Demo(demo::Options),
+    /// Make the npm package
+    Package,
     /// Run every check and test, with all their set-up
     Test(test::Options),
     /// Measure, in real browsers or in virtual time
@@ -62,6 +65,7 @@ fn run(command: Command) -> Result<()> {
     match command {
         Command::Build(options) => build::run(&workspace, options).map(drop),
         Command::Demo(options) => demo::run(&workspace, options),
+        Command::Package => package::run(&workspace).map(drop),
         Command::Test(options) => test::run(&workspace, &options),
         Command::Bench(measurement) => bench::run(&workspace, &measurement),
     }

@@ -11,7 +11,7 @@ use xshell::{Cmd, cmd};
 use crate::report::{elapsed, heading, note};
 use crate::tools::{self, WASM};
 use crate::workspace::Workspace;
-use crate::{budget, build, tidy};
+use crate::{budget, build, package, tidy};
 
 /// What `test` can be told.
 #[derive(clap::Args)]
@@ -42,6 +42,9 @@ enum Step {
 
 /// Crates that run in a browser. Their tests do too.
 const BROWSER_CRATES: [&str; 3] = ["dcdn-plain", "dcdn-page-shim", "dcdn-sw"];
+
+/// Folders with packages of npm: the players and what looks at pages; the sample for Vite.
+const NPM_FOLDERS: [&str; 2] = ["tests/players", "docs/samples/vite"];
 
 impl Step {
     const fn about(self) -> &'static str {
@@ -108,7 +111,10 @@ impl Step {
                 let caddy = tools::ensure_caddy(workspace)?;
                 let curl = tools::ensure_curl(workspace)?;
                 let redis = tools::ensure_redis(workspace)?;
-                fetch_players(workspace)?;
+                package::run(workspace)?;
+                for folder in NPM_FOLDERS {
+                    fetch_npm(workspace, folder)?;
+                }
                 // Each test has several browsers.
                 let tests = cmd!(sh, "cargo test --package dcdn-tests -- --test-threads=2");
                 let tests = tests.env("CHROMIUM", browser.program).env("CHROMEDRIVER", driver);
@@ -172,10 +178,10 @@ fn wasm_test(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// Fetches the players that the end-to-end tests play media with: exactly the versions in
-/// their `package-lock.json`. Once: what is there needs no network.
-fn fetch_players(workspace: &Workspace) -> Result<()> {
-    let folder = workspace.root.join("tests/players");
+/// Fetches what the end-to-end tests have from npm into this folder: exactly the versions in
+/// its `package-lock.json`. Once: what is there needs no network.
+fn fetch_npm(workspace: &Workspace, folder: &str) -> Result<()> {
+    let folder = workspace.root.join(folder);
     let changed = |file: &str| fs::metadata(folder.join(file)).and_then(|it| it.modified());
     let wanted = changed("package-lock.json")?;
     // Where npm notes what it has installed.
