@@ -1,5 +1,6 @@
 //! The flags, and the configuration that they make.
 
+mod addresses;
 mod limits;
 mod manners;
 
@@ -199,6 +200,9 @@ pub struct Args {
 
     #[command(flatten)]
     sockets: limits::SocketArgs,
+
+    #[command(flatten)]
+    addresses: addresses::AddressArgs,
 }
 
 impl Args {
@@ -245,6 +249,8 @@ impl Args {
         config.signalling = self.sockets.limits();
         config.signalling.socket.min_viewers = config.site.min_viewers as usize;
         config.redis = self.sockets.redis();
+        config.addresses = self.addresses.limits();
+        config.proxies = self.addresses.proxies();
         Ok(config)
     }
 }

@@ -7,8 +7,10 @@ use std::time::Duration;
 use axum::http::HeaderValue;
 use dcdn_protocol::SiteConfig;
 
+use crate::asker::Proxies;
 use crate::assets::Assets;
 use crate::cluster::RedisUrl;
+use crate::limit::address::AddressLimits;
 use crate::manifest::store::StoreError;
 use crate::origin::OriginSettings;
 use crate::signalling::{self, AllowedOrigins};
@@ -29,6 +31,10 @@ pub struct Config {
     pub origins: AllowedOrigins,
     /// Bounds and times of signalling.
     pub signalling: signalling::Limits,
+    /// Bounds for one network address.
+    pub addresses: AddressLimits,
+    /// Who may say for whom it asks.
+    pub proxies: Proxies,
     /// The file in which manifests are kept across restarts.
     pub manifest_store: Option<PathBuf>,
     /// Certificate and key; `None` is plain HTTP.
@@ -65,6 +71,8 @@ impl Config {
             assets: Assets::embedded(),
             origins: AllowedOrigins::default(),
             signalling: signalling::Limits::default(),
+            addresses: AddressLimits::default(),
+            proxies: Proxies::default(),
             manifest_store: None,
             tls: None,
             grace: Duration::from_secs(3),

@@ -1,6 +1,8 @@
 //! Errors as the HTTP endpoints under `/dcdn/` say them:
 //! `{"error":{"code":"not_found","message":"…"}}`.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -16,12 +18,20 @@ pub struct ApiError {
     pub code: &'static str,
     /// For people.
     pub message: String,
+    /// When it may be worth asking again.
+    pub retry_after: Option<Duration>,
 }
 
 impl ApiError {
     /// An error from its parts.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+        Self { status, code, message: message.into(), retry_after: None }
+    }
+
+    /// The same error, which is over after this time.
+    #[must_use]
+    pub fn retry_after(self, time: Duration) -> Self {
+        Self { retry_after: Some(time), ..self }
     }
 
     /// The same answer with status 200: a browser writes every failed fetch to
@@ -37,6 +47,10 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let body = json!({ "error": { "code": self.code, "message": self.message } });
         let uncached = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        (self.status, [uncached], Json(body)).into_response()
+        let mut response = (self.status, [uncached], Json(body)).into_response();
+        if let Some(time) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, time.as_secs().into());
+        }
+        response
     }
 }

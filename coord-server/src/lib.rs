@@ -16,6 +16,7 @@
 //! validators. Of an origin both are what it answers. [`run`] serves until it is told to stop; [`app`] is the same
 //! without a listener.
 
+pub mod asker;
 pub mod assets;
 pub mod cluster;
 pub mod config;

@@ -15,6 +15,7 @@
 //! | `too_small` | 422 | below the site's `min_bytes` |
 //! | `too_large` | 422 | over 16 TiB |
 //! | `unsuited` | 422 | the origin redirects, or does not say length or version |
+//! | `address_limit` | 429 | too much had to be hashed for one network address |
 //! | `internal` | 500 | the file could not be read |
 //! | `origin` | 502 | the origin does not answer, or with an error |
 //! | `busy` | 503 | too many manifests are being made |
@@ -31,6 +32,7 @@ pub mod store;
 mod streamed;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::{RawQuery, Request, State};
 use axum::http::uri::PathAndQuery;
@@ -43,11 +45,12 @@ use sha2::{Digest, Sha256};
 pub use self::error::ManifestError;
 pub use self::files::Files;
 pub use self::remote::Remote;
+use crate::asker::Asker;
 use crate::assets::{header_of, is_held};
 use crate::dashboard::Names;
 use crate::error::ApiError;
+use crate::limit::address::{Guard, Purse};
 use crate::origin::OriginError;
-use crate::origin::forward::Asker;
 use crate::site::path::{PathError, SitePath};
 use crate::site::root::OpenError;
 
@@ -65,7 +68,7 @@ pub enum Manifests {
 
 impl Manifests {
     /// The manifest of what `url` (path and query) is on this site. `scheme` is how the
-    /// visitor asks, `http` or `https`.
+    /// visitor asks, `http` or `https`; what has to be hashed is at the cost of `purse`.
     ///
     /// # Errors
     /// See the [module](self).
@@ -73,10 +76,11 @@ impl Manifests {
         &self,
         url: &str,
         scheme: HeaderValue,
+        purse: &Purse,
     ) -> Result<Arc<Manifest>, ApiError> {
         let path = parse_url(url)?;
         match self {
-            Self::Files(files) => Ok(Arc::new(files.describe(url, path).await?)),
+            Self::Files(files) => Ok(Arc::new(files.describe(url, path, purse).await?)),
             Self::Remote(_) if path.is_reserved() => {
                 let error = OpenError::NotPublic("this path belongs to the server");
                 Err(ManifestError::Open(error).into())
@@ -84,7 +88,7 @@ impl Manifests {
             Self::Remote(remote) => {
                 let target = PathAndQuery::try_from(url)
                     .map_err(|_| ManifestError::Origin(OriginError::Target))?;
-                remote.describe(url, target, scheme).await
+                remote.describe(url, target, scheme, purse).await
             }
         }
     }
@@ -113,6 +117,8 @@ pub struct Shown {
     pub manifests: Manifests,
     /// Hears of what is asked for.
     pub names: Names,
+    /// Keeps account of who asks.
+    pub guard: Guard,
 }
 
 /// Answers `GET /dcdn/manifest`.
@@ -122,8 +128,10 @@ pub async fn show(
     request: Request,
 ) -> Response {
     let query = Query::parse(query.as_deref().unwrap_or_default());
-    let scheme = Asker::of(&request).scheme(request.headers());
-    match answer(&shown, &query, request.headers().clone(), scheme).await {
+    let asker = Asker::of(&request);
+    let scheme = asker.scheme(request.headers());
+    let purse = shown.guard.purse(asker.visitor, Instant::now());
+    match answer(&shown, &query, request.headers().clone(), scheme, &purse).await {
         Ok(response) => response,
         Err(error) if query.soft => error.into_soft_response(),
         Err(error) => error.into_response(),
@@ -135,11 +143,12 @@ async fn answer(
     query: &Query,
     request: HeaderMap,
     scheme: HeaderValue,
+    purse: &Purse,
 ) -> Result<Response, ApiError> {
     let url = query.url.as_deref().ok_or_else(|| {
         ApiError::new(StatusCode::BAD_REQUEST, "bad_url", "say which: ?url=/path/of/a/file")
     })?;
-    let manifest = shown.manifests.describe(url, scheme).await?;
+    let manifest = shown.manifests.describe(url, scheme, purse).await?;
     shown.names.note(manifest.content_id(), url).await;
     let frame = manifest.encode().map_err(|error| ApiError::from(ManifestError::Frame(error)))?;
     // The content id alone would not do: a file that was only touched has other

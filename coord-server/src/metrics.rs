@@ -1,5 +1,6 @@
 //! Numbers for whoever runs the server: `/metrics`, OpenMetrics text.
 
+mod addresses;
 mod signalling;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Metric, Registry};
 
+pub use self::addresses::AddressRefusals;
 pub use self::signalling::{Messages, Refusals, name_of_code};
 
 /// The server's numbers. Counters have `_total` added to their names.
@@ -35,6 +37,8 @@ pub struct Metrics {
     pub messages: Messages,
     /// `dcdn_refusals{code}`: signalling errors sent to pages.
     pub refusals: Refusals,
+    /// `dcdn_address_refusals{kind}`: what was refused because one address had had enough.
+    pub address_refusals: AddressRefusals,
     /// `dcdn_slow_readers`: sockets cut because they did not take their messages.
     pub slow_readers: Counter,
     /// `dcdn_redis_up`: 1 while this node is in touch with others.
@@ -59,6 +63,9 @@ impl Metrics {
             swarms: new.metric("swarms", "Contents that somebody is in the swarm of"),
             messages: Messages::new(&new.metric("messages", "Signalling messages from pages")),
             refusals: Refusals::new(&new.metric("refusals", "Signalling errors sent to pages")),
+            address_refusals: AddressRefusals::new(
+                new.metric("address_refusals", "What one address was refused, having had enough"),
+            ),
             slow_readers: new.metric("slow_readers", "Sockets cut for not reading"),
             redis_up: new.metric("redis_up", "Whether other nodes can be reached"),
             redis_connections: new.metric("redis_connections", "Times that Redis was reached"),

@@ -68,6 +68,10 @@ pub enum Event {
     Received(ToCoord, usize),
     /// Something else came, of so many bytes; the text says what is wrong with it.
     Garbled(String, usize),
+    /// A ping or a pong came, of so many bytes: it costs as much as a message.
+    Beat(usize),
+    /// It is refused from outside, with this code and reason.
+    Refused(ErrorCode, String),
     /// It closed.
     Disconnected,
 }
@@ -145,6 +149,14 @@ impl Registry {
             }
             Event::Received(message, bytes) => self.receive(from, Ok(message), bytes, now),
             Event::Garbled(why, bytes) => self.receive(from, Err(why), bytes, now),
+            Event::Beat(bytes) => match self.pay(from, bytes, now) {
+                Some(false) => self.refuse(from, Refusal::too_much()),
+                Some(true) | None => Vec::new(),
+            },
+            Event::Refused(code, why) if self.peers.contains_key(&from) => {
+                self.refuse(from, Refusal::new(code, why))
+            }
+            Event::Refused(..) => Vec::new(),
         }
     }
 
@@ -192,10 +204,10 @@ impl Registry {
         bytes: usize,
         now: Instant,
     ) -> Vec<Effect> {
-        let Some(peer) = self.peers.get_mut(&from) else { return Vec::new() };
-        let cost = u32::try_from(bytes / 1024).unwrap_or(u32::MAX).saturating_add(1);
-        let answer = if !peer.bucket.take(cost, now) {
-            Err(Refusal::new(ErrorCode::RateLimit, "too many messages"))
+        let Some(is_paid) = self.pay(from, bytes, now) else { return Vec::new() };
+        let Some(peer) = self.peers.get(&from) else { return Vec::new() };
+        let answer = if !is_paid {
+            Err(Refusal::too_much())
         } else {
             match (peer.group, message) {
                 (None, Ok(ToCoord::Hello { version, group })) => self.hello(from, version, group),
@@ -211,6 +223,12 @@ impl Registry {
             Ok(effect) => Vec::from_iter(effect),
             Err(refusal) => self.refuse(from, refusal),
         }
+    }
+
+    /// Whether a socket may say something of so many bytes; `None` if it is not connected.
+    fn pay(&mut self, from: PeerId, bytes: usize, now: Instant) -> Option<bool> {
+        let cost = u32::try_from(bytes / 1024).unwrap_or(u32::MAX).saturating_add(1);
+        Some(self.peers.get_mut(&from)?.bucket.take(cost, now))
     }
 
     fn obey(
@@ -350,7 +368,10 @@ impl Registry {
         let code = refusal.code;
         let told = refusal.into_effect(from);
         match code {
-            ErrorCode::Version | ErrorCode::HelloFirst | ErrorCode::RateLimit => {
+            ErrorCode::Version
+            | ErrorCode::HelloFirst
+            | ErrorCode::RateLimit
+            | ErrorCode::AddressLimit => {
                 self.disconnect(from);
                 vec![told, Effect::Close(from, code)]
             }
@@ -369,6 +390,10 @@ struct Refusal {
 impl Refusal {
     fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), peer: None }
+    }
+
+    fn too_much() -> Self {
+        Self::new(ErrorCode::RateLimit, "too many messages")
     }
 
     fn unknown(peer: PeerId) -> Self {

@@ -26,15 +26,16 @@ use tower_http::cors::{Any, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 
+use crate::asker::Secure;
 use crate::assets;
 use crate::cluster::{self, RedisUrl};
 use crate::config::{Config, SetupError, Source};
 use crate::dashboard::{self, Dashboard, Names};
+use crate::limit::address::Guard;
 use crate::manifest::store::{Store, StoreError};
 use crate::manifest::{self, Files, Manifests, Remote};
 use crate::metrics::{self, Metrics};
 use crate::origin::Origin;
-use crate::origin::forward::Secure;
 use crate::origin::proxy::{self, Proxy};
 use crate::signalling::{self, Hub};
 use crate::site::root::Root;
@@ -165,7 +166,10 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 /// If the source of the site cannot be used.
 pub fn app(config: Config, life: &Lifetime) -> Result<Router, SetupError> {
     let metrics = Arc::new(Metrics::new());
-    let hub = Hub::new(config.signalling, config.origins, Arc::clone(&metrics), life.clone());
+    let guard =
+        Guard::new(config.signalling.sockets, config.addresses, metrics.address_refusals.clone());
+    let limits = config.signalling;
+    let hub = Hub::new(limits, config.origins, guard.clone(), Arc::clone(&metrics), life.clone());
     let has_others = config.redis.is_some();
     let hub = match config.redis {
         Some(redis) => in_touch(hub, redis, life),
@@ -197,7 +201,8 @@ pub fn app(config: Config, life: &Lifetime) -> Result<Router, SetupError> {
 
     let names = Names::default();
     let dashboard = Dashboard::new(Arc::clone(&hub), metrics.clone(), names.clone(), has_others);
-    let manifest = get(manifest::show).with_state(Arc::new(manifest::Shown { manifests, names }));
+    let shown = manifest::Shown { manifests, names, guard };
+    let manifest = get(manifest::show).with_state(Arc::new(shown));
     let dcdn = Router::new()
         .route("/dcdn", get(dashboard::page))
         .route("/dcdn/", get(dashboard::page))
@@ -220,7 +225,8 @@ pub fn app(config: Config, life: &Lifetime) -> Result<Router, SetupError> {
         // In nobody's frame, where a click could be meant for something else.
         .layer(header_unless_set("content-security-policy", "frame-ancestors 'none'"))
         .layer(header_unless_set("referrer-policy", "no-referrer"));
-    Ok(own.merge(site).layer(TraceLayer::new_for_http()))
+    let proxies = Extension(Arc::new(config.proxies));
+    Ok(own.merge(site).layer(proxies).layer(TraceLayer::new_for_http()))
 }
 
 /// A store that another process has, as while one server takes over from another, is done

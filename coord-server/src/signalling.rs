@@ -8,25 +8,25 @@ mod origin;
 mod outbox;
 mod socket;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{ConnectInfo, FromRequestParts, RawQuery, Request, State};
+use axum::extract::{FromRequestParts, RawQuery, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use dcdn_protocol::message::coord::{FromCoord, MAX_MESSAGE};
+use dcdn_protocol::message::coord::{ErrorCode, FromCoord, MAX_MESSAGE};
 use dcdn_protocol::{ContentId, PeerId, frame};
 use smallvec::SmallVec;
 use tokio::sync::mpsc;
 
 pub use self::origin::{AllowedOrigins, NotAnOrigin};
 use self::outbox::{Outbox, Outgoing, Room};
+use crate::asker::Asker;
 use crate::cluster::{self, Letter, NodeId};
 use crate::error::ApiError;
-use crate::limit::{SocketLimits, TooManySockets};
+use crate::limit::address::{Guard, NoSocket, SocketPermit};
 use crate::metrics::Metrics;
 use crate::registry::{self, Effect, Event, PeerMap, Place, Registry, RemoteMember};
 use crate::server::Lifetime;
@@ -35,6 +35,9 @@ use crate::server::Lifetime;
 /// has a hello and a join of each to answer.
 const RETURNS_PER_SECOND: usize = 1000;
 
+/// When somebody for whom there is no socket may try again.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(30);
+
 /// Bounds and times of signalling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -42,8 +45,6 @@ pub struct Limits {
     pub socket: registry::Limits,
     /// Sockets open at once.
     pub sockets: usize,
-    /// Sockets open at once from one network address.
-    pub sockets_per_address: usize,
     /// Messages that wait for one socket to take them; with one more it is cut.
     pub queue: usize,
     /// Bytes of those.
@@ -60,7 +61,6 @@ impl Default for Limits {
         Self {
             socket: registry::Limits::default(),
             sockets: 16_384,
-            sockets_per_address: 1024,
             queue: 512,
             queue_bytes: 256 * 1024,
             hello_within: Duration::from_secs(5),
@@ -75,7 +75,7 @@ pub struct Hub {
     state: Mutex<Switchboard>,
     limits: Limits,
     origins: AllowedOrigins,
-    sockets: Arc<SocketLimits>,
+    guard: Guard,
     metrics: Arc<Metrics>,
     life: Lifetime,
     room: Room,
@@ -156,10 +156,11 @@ struct Switchboard {
 }
 
 impl Hub {
-    /// No sockets yet. All are closed at the end of `life`.
+    /// No sockets yet. `guard` bounds them; all are closed at the end of `life`.
     pub fn new(
         limits: Limits,
         origins: AllowedOrigins,
+        guard: Guard,
         metrics: Arc<Metrics>,
         life: Lifetime,
     ) -> Self {
@@ -168,7 +169,7 @@ impl Hub {
             state: Mutex::new(Switchboard { registry, lines: PeerMap::default() }),
             limits,
             origins,
-            sockets: SocketLimits::new(limits.sockets, limits.sockets_per_address),
+            guard,
             metrics,
             life,
             room: Room { messages: limits.queue, bytes: limits.queue_bytes },
@@ -206,9 +207,13 @@ impl Hub {
     }
 
     /// Passes a socket's event on and carries out what follows.
-    fn handle(&self, from: PeerId, event: Event) {
+    fn handle(&self, from: PeerId, event: Event, permit: &SocketPermit) {
         self.metrics.messages.of(&event).inc();
         let now = Instant::now();
+        let event = match permit.hear(&event, now) {
+            Ok(()) => event,
+            Err(excess) => Event::Refused(ErrorCode::AddressLimit, excess.to_string()),
+        };
         self.perform(|registry| registry.handle(from, event, now));
     }
 
@@ -289,14 +294,21 @@ pub async fn open(
         let message = "pages of this origin may not open a socket here; see --allow-origin";
         return ApiError::new(StatusCode::FORBIDDEN, "origin", message).into_response();
     }
-    let address = address_of(&request);
-    let permit = match hub.sockets.acquire(address) {
+    let (visitor, now) = (Asker::of(&request).visitor, Instant::now());
+    let purse = hub.guard.purse(visitor, now);
+    if is_probe {
+        return match purse.check_socket(now) {
+            Ok(()) => {
+                (StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "no-store")]).into_response()
+            }
+            Err(full) => too_many(full),
+        };
+    }
+    let permit = match purse.socket(now) {
         Ok(permit) => permit,
         Err(full) => return too_many(full),
     };
-    if is_probe {
-        return (StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "no-store")]).into_response();
-    }
+    let place = visitor.map_or(Place::UNKNOWN, Place::from);
     let (mut parts, _) = request.into_parts();
     match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
         Ok(upgrade) => upgrade
@@ -307,18 +319,12 @@ pub async fn open(
             .max_write_buffer_size(socket::WRITE_AT_ONCE + 4 * MAX_MESSAGE)
             .on_upgrade(move |socket| {
                 let tasks = hub.life.tasks.clone();
-                tasks.track_future(socket::attend(hub, socket, address.into(), permit))
+                tasks.track_future(socket::attend(hub, socket, place, permit))
             }),
         Err(rejection) => {
             ApiError::new(rejection.status(), "bad_upgrade", rejection.body_text()).into_response()
         }
     }
-}
-
-/// Where a request comes from; unknown, as in tests without a socket, is local.
-fn address_of(request: &Request) -> IpAddr {
-    let info = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    info.map_or(Ipv4Addr::LOCALHOST.into(), |ConnectInfo(address)| address.ip())
 }
 
 fn upgrade_required() -> Response {
@@ -331,13 +337,12 @@ fn upgrade_required() -> Response {
     response
 }
 
-fn too_many(full: TooManySockets) -> Response {
-    let status = match full {
-        TooManySockets::Total => StatusCode::SERVICE_UNAVAILABLE,
-        TooManySockets::Address => StatusCode::TOO_MANY_REQUESTS,
+fn too_many(full: NoSocket) -> Response {
+    let (status, code) = match full {
+        NoSocket::Full => (StatusCode::SERVICE_UNAVAILABLE, "too_many_sockets"),
+        NoSocket::Address(_) => (StatusCode::TOO_MANY_REQUESTS, "address_limit"),
     };
-    let error = ApiError::new(status, "too_many_sockets", full.to_string());
-    ([(header::RETRY_AFTER, "30")], error).into_response()
+    ApiError::new(status, code, full.to_string()).retry_after(TRY_AGAIN_AFTER).into_response()
 }
 
 /// Every message of ours fits a frame: what it repeats of a page's is bounded.

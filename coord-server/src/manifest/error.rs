@@ -1,15 +1,20 @@
 //! Why there is no manifest, and how that is said.
 
 use std::io;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use dcdn_protocol::chunk::{InvalidLayout, MAX_CHUNKS};
 
 use super::hashing::HashError;
 use crate::error::ApiError;
+use crate::limit::address::Excess;
 use crate::origin::OriginError;
 use crate::site::path::PathError;
 use crate::site::root::OpenError;
+
+/// When somebody for whom too much was hashed may ask again.
+const PAID_OFF_AFTER: Duration = Duration::from_secs(60);
 
 /// Why there is no manifest.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +52,9 @@ pub enum ManifestError {
     /// The origin's answer breaks off.
     #[error("the origin's answer broke off")]
     Broken(#[source] io::Error),
+    /// Too much had to be hashed for the visitor's address.
+    #[error(transparent)]
+    Excess(Excess),
     /// Too many are being made.
     #[error("too many manifests are being made; ask again later")]
     Busy,
@@ -69,7 +77,12 @@ impl From<ManifestError> for ApiError {
         } else if status == StatusCode::BAD_GATEWAY {
             tracing::warn!(error = &error as &dyn std::error::Error, "cannot make a manifest");
         }
-        Self::new(status, code, error.to_string())
+        let said = Self::new(status, code, error.to_string());
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            said.retry_after(PAID_OFF_AFTER)
+        } else {
+            said
+        }
     }
 }
 
@@ -95,7 +108,10 @@ fn kind(error: &ManifestError) -> (StatusCode, &'static str) {
         E::Status(status) => kind_of_status(*status),
         E::Origin(_) | E::Broken(_) => (StatusCode::BAD_GATEWAY, "origin"),
         E::Changing | E::Hash(HashError::Changed) => (StatusCode::SERVICE_UNAVAILABLE, "changing"),
-        E::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+        E::Excess(_) | E::Hash(HashError::Excess(_)) => {
+            (StatusCode::TOO_MANY_REQUESTS, "address_limit")
+        }
+        E::Busy | E::Hash(HashError::Busy) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
         E::Open(OpenError::Io(_))
         | E::Hash(HashError::Io(_) | HashError::Stopped)
         | E::Manifest(_)

@@ -1,6 +1,7 @@
 //! Manifests of a directory's files.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use dcdn_protocol::Manifest;
 use dcdn_protocol::caching::CacheControl;
@@ -8,6 +9,7 @@ use dcdn_protocol::caching::CacheControl;
 use super::error::ManifestError;
 use super::hashing::{HashError, Hasher};
 use super::store::Store;
+use crate::limit::address::Purse;
 use crate::metrics::Metrics;
 use crate::site::path::SitePath;
 use crate::site::root::{Root, SiteFile};
@@ -37,11 +39,17 @@ impl Files {
         Self { root, min_bytes, cache_control, hasher: Hasher::new(store, metrics) }
     }
 
-    /// The manifest of the file that `path` stands for, with `url` as its URL.
+    /// The manifest of the file that `path` stands for, with `url` as its URL. If it has to
+    /// be hashed, that is at the cost of `purse`.
     ///
     /// # Errors
     /// See [`ManifestError`].
-    pub async fn describe(&self, url: &str, path: SitePath) -> Result<Manifest, ManifestError> {
+    pub async fn describe(
+        &self,
+        url: &str,
+        path: SitePath,
+        purse: &Purse,
+    ) -> Result<Manifest, ManifestError> {
         if !CacheControl::parse(self.cache_control.as_deref()).may_be_shared() {
             return Err(ManifestError::Personal("the site's Cache-Control says so"));
         }
@@ -51,9 +59,11 @@ impl Files {
                 return Err(ManifestError::TooSmall(self.min_bytes));
             }
             let (version, mime) = (opened.version.clone(), opened.mime);
-            let hashes = match self.hasher.hash(opened).await {
+            let hashes = match self.hasher.hash(opened, purse).await {
                 Ok(hashes) => hashes,
                 Err(HashError::Changed) => continue,
+                // Somebody else's excess, who asked for the same at the same time.
+                Err(HashError::Excess(_)) if purse.may_hash(Instant::now()) => continue,
                 Err(error) => return Err(ManifestError::Hash(error)),
             };
             return Manifest::new(

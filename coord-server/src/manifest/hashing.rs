@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::available_parallelism;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use dcdn_protocol::chunk::{InvalidLayout, MAX_CHUNKS};
 use dcdn_protocol::{ChunkHash, Layout};
@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 
 use super::record;
 use super::store::Store;
+use crate::limit::address::{Excess, Purse};
 use crate::metrics::Metrics;
 use crate::site::root::{FileVersion, SiteFile};
 
@@ -22,6 +23,9 @@ pub(super) const REMEMBERED_BYTES: u64 = 64 * 1024 * 1024;
 /// Bytes that a remembered file weighs besides its hashes.
 pub(super) const ENTRY_BYTES: u32 = 512;
 
+/// Files that are hashed or wait for their turn, each of which is open.
+const WAITING: usize = 256;
+
 /// Hashes files on threads of their own, a bounded number at once. However many
 /// ask for a file at once, it is read once, and not again until it changes.
 #[derive(Clone, Debug)]
@@ -29,6 +33,7 @@ pub struct Hasher {
     remembered: Cache<Key, Arc<Hashes>>,
     store: Store,
     threads: Arc<Semaphore>,
+    places: Arc<Semaphore>,
     metrics: Arc<Metrics>,
 }
 
@@ -62,22 +67,26 @@ impl Hasher {
             })
             .build();
         let threads = available_parallelism().map_or(1, usize::from);
-        Self { remembered, store, threads: Arc::new(Semaphore::new(threads)), metrics }
+        let places = Arc::new(Semaphore::new(WAITING));
+        Self { remembered, store, threads: Arc::new(Semaphore::new(threads)), places, metrics }
     }
 
-    /// The hashes of an open file that stands at its start.
+    /// The hashes of an open file that stands at its start. If nobody has them, `purse` pays
+    /// for the work.
     ///
     /// # Errors
-    /// [`HashError::Changed`] if the file is no longer what was opened.
-    pub async fn hash(&self, file: SiteFile) -> Result<Arc<Hashes>, HashError> {
+    /// [`HashError::Changed`] if the file is no longer what was opened;
+    /// [`HashError::Excess`] may be that of another who asked at the same time.
+    pub async fn hash(&self, file: SiteFile, purse: &Purse) -> Result<Arc<Hashes>, HashError> {
         let key = Key { location: file.location.clone(), version: file.version.clone() };
         if let Some(hashes) = self.remembered.get(&key).await {
             return Ok(hashes);
         }
         // A task of its own: when who asked first goes away, others still wait.
-        let hasher = self.clone();
+        let (hasher, purse) = (self.clone(), purse.clone());
         let task = tokio::spawn(async move {
-            let hashes = hasher.remembered.try_get_with_by_ref(&key, hasher.compute(file)).await?;
+            let hashes =
+                hasher.remembered.try_get_with_by_ref(&key, hasher.compute(file, purse)).await?;
             if !hashes.settled {
                 hasher.remembered.invalidate(&key).await;
             }
@@ -87,10 +96,11 @@ impl Hasher {
         result.map_err(|error| error.shared())
     }
 
-    async fn compute(&self, file: SiteFile) -> Result<Arc<Hashes>, HashError> {
+    async fn compute(&self, file: SiteFile, purse: Purse) -> Result<Arc<Hashes>, HashError> {
+        let _place = self.places.try_acquire().map_err(|_| HashError::Busy)?;
         let _turn = self.threads.acquire().await.map_err(|_| HashError::Stopped)?;
         let (store, metrics) = (self.store.clone(), Arc::clone(&self.metrics));
-        let hashing = tokio::task::spawn_blocking(move || find(file, &store, &metrics));
+        let hashing = tokio::task::spawn_blocking(move || find(file, &store, &purse, &metrics));
         Ok(Arc::new(hashing.await.map_err(|_| HashError::Stopped)??))
     }
 }
@@ -102,12 +112,18 @@ pub(super) fn key(location: &Path) -> String {
 
 /// The hashes of an open file: stored ones, or else new ones, which are stored before
 /// anybody is told.
-fn find(file: SiteFile, store: &Store, metrics: &Metrics) -> Result<Hashes, HashError> {
+fn find(
+    file: SiteFile,
+    store: &Store,
+    purse: &Purse,
+    metrics: &Metrics,
+) -> Result<Hashes, HashError> {
     let (key, version) = (key(&file.location), file.version.clone());
     let stored = store.get(&key).and_then(|record| record::decode(&record, &version));
     if let Some((layout, chunks)) = stored {
         return Ok(Hashes { layout, chunks, settled: true });
     }
+    purse.hash(version.length, Instant::now()).map_err(HashError::Excess)?;
     metrics.manifests_hashed.inc();
     let hashes = hash_file(file, |_| {})?;
     if hashes.settled {
@@ -149,6 +165,12 @@ pub enum HashError {
     /// The file system failed.
     #[error("the file could not be read")]
     Io(#[source] Arc<io::Error>),
+    /// The visitor's address has had enough hashed.
+    #[error(transparent)]
+    Excess(Excess),
+    /// Too many wait.
+    #[error("too many manifests are being made; ask again later")]
+    Busy,
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopped,
@@ -160,6 +182,8 @@ impl HashError {
             Self::Changed => Self::Changed,
             Self::TooLarge(error) => Self::TooLarge(error.clone()),
             Self::Io(error) => Self::Io(Arc::clone(error)),
+            Self::Excess(excess) => Self::Excess(*excess),
+            Self::Busy => Self::Busy,
             Self::Stopped => Self::Stopped,
         }
     }
@@ -185,10 +209,17 @@ mod tests {
     use dcdn_protocol::chunk::DEFAULT_CHUNK_SIZE;
 
     use super::*;
+    use crate::limit::address::{AddressLimits, Guard};
     use crate::site::path::SitePath;
     use crate::site::root::Root;
 
     const LENGTH: usize = 600 * 1024;
+
+    /// Of somebody without bounds.
+    fn purse() -> Purse {
+        let refusals = Metrics::new().address_refusals;
+        Guard::new(0, AddressLimits::default(), refusals).purse(None, Instant::now())
+    }
 
     fn site_with(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
         let directory = tempfile::tempdir().unwrap();
@@ -240,9 +271,9 @@ mod tests {
     #[tokio::test]
     async fn a_file_is_read_once_however_many_ask() {
         let (directory, _) = site_with(&[1; LENGTH]);
-        let hasher = Hasher::new(Store::default(), Arc::new(Metrics::new()));
+        let (hasher, purse) = (Hasher::new(Store::default(), Arc::new(Metrics::new())), purse());
 
-        let asking = (0..20).map(|_| hasher.hash(open(&directory)));
+        let asking = (0..20).map(|_| hasher.hash(open(&directory), &purse));
         let answers = futures::future::join_all(asking).await;
 
         assert!(answers.iter().all(Result::is_ok));
@@ -252,15 +283,15 @@ mod tests {
     #[tokio::test]
     async fn who_goes_away_does_not_take_the_work_along() {
         let (directory, _) = site_with(&[1; LENGTH]);
-        let hasher = Hasher::new(Store::default(), Arc::new(Metrics::new()));
+        let (hasher, purse) = (Hasher::new(Store::default(), Arc::new(Metrics::new())), purse());
         let turns = u32::try_from(hasher.threads.available_permits()).unwrap();
         let held = Arc::clone(&hasher.threads).acquire_many_owned(turns).await.unwrap();
 
-        let mut first = Box::pin(hasher.hash(open(&directory)));
+        let mut first = Box::pin(hasher.hash(open(&directory), &purse));
         assert!(futures::poll!(&mut first).is_pending());
         tokio::task::yield_now().await;
         drop(first);
-        let second = hasher.hash(open(&directory));
+        let second = hasher.hash(open(&directory), &purse);
         drop(held);
 
         assert!(second.await.is_ok());
@@ -270,7 +301,7 @@ mod tests {
     #[tokio::test]
     async fn a_file_written_just_now_is_not_remembered() {
         let (directory, path) = site_with(&[1; LENGTH]);
-        let hasher = Hasher::new(Store::default(), Arc::new(Metrics::new()));
+        let (hasher, purse) = (Hasher::new(Store::default(), Arc::new(Metrics::new())), purse());
         fs::File::options()
             .write(true)
             .open(&path)
@@ -278,8 +309,8 @@ mod tests {
             .set_modified(SystemTime::now())
             .unwrap();
 
-        hasher.hash(open(&directory)).await.unwrap();
-        hasher.hash(open(&directory)).await.unwrap();
+        hasher.hash(open(&directory), &purse).await.unwrap();
+        hasher.hash(open(&directory), &purse).await.unwrap();
 
         assert_eq!(hasher.metrics.manifests_hashed.get(), 2);
     }

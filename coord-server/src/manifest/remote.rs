@@ -23,6 +23,7 @@ use super::hashing::{ENTRY_BYTES, REMEMBERED_BYTES};
 use super::store::Store;
 use super::streamed::ChunkHasher;
 use crate::error::ApiError;
+use crate::limit::address::Purse;
 use crate::metrics::Metrics;
 use crate::origin::Origin;
 
@@ -31,6 +32,9 @@ const FETCHED_AT_ONCE: usize = 4;
 
 /// Questions to the origin at once, those that wait for their turn included.
 const QUESTIONS_AT_ONCE: usize = 1024;
+
+/// How often is asked again when what was asked failed by another's fault.
+const ATTEMPTS: u32 = 4;
 
 /// Makes manifests of what an origin sends. A clone is the same.
 #[derive(Clone, Debug)]
@@ -76,7 +80,8 @@ impl Remote {
     }
 
     /// The manifest of `url`, whose path and query are `target`. `scheme` is how visitors
-    /// ask for it: some servers redirect what is not `https`.
+    /// ask for it: some servers redirect what is not `https`. What has to be fetched and
+    /// hashed is at the cost of `purse`.
     ///
     /// # Errors
     /// See [`ManifestError`].
@@ -85,6 +90,29 @@ impl Remote {
         url: &str,
         target: PathAndQuery,
         scheme: HeaderValue,
+        purse: &Purse,
+    ) -> Result<Arc<Manifest>, ApiError> {
+        for _ in 1..ATTEMPTS {
+            let described = self.try_describe(url, target.clone(), scheme.clone(), purse).await;
+            match described {
+                // Somebody else's excess, who asked for the same at the same time.
+                Err(error) if error.status == StatusCode::TOO_MANY_REQUESTS => {
+                    if !purse.may_hash(Instant::now()) {
+                        return Err(error);
+                    }
+                }
+                described => return described,
+            }
+        }
+        self.try_describe(url, target, scheme, purse).await
+    }
+
+    async fn try_describe(
+        &self,
+        url: &str,
+        target: PathAndQuery,
+        scheme: HeaderValue,
+        purse: &Purse,
     ) -> Result<Arc<Manifest>, ApiError> {
         let known = self.0.known.get(url).await;
         if let Some(known) = known.as_ref().filter(|known| Instant::now() < known.fresh_until) {
@@ -92,9 +120,9 @@ impl Remote {
         }
         let url = url.to_owned();
         let asked = self.0.questions.join(&url, || {
-            let (inner, url) = (Arc::clone(&self.0), url.clone());
+            let (inner, url, purse) = (Arc::clone(&self.0), url.clone(), purse.clone());
             async move {
-                let result = inner.ask(&url, target, scheme, known).await;
+                let result = inner.ask(&url, target, scheme, known, &purse).await;
                 if result.is_err() {
                     inner.known.invalidate(&url).await;
                 }
@@ -116,6 +144,7 @@ impl Inner {
         target: PathAndQuery,
         scheme: HeaderValue,
         known: Option<Arc<Known>>,
+        purse: &Purse,
     ) -> Result<Arc<Manifest>, ManifestError> {
         let known = match known {
             Some(known) => Some(Arc::clone(&known.manifest)),
@@ -139,6 +168,8 @@ impl Inner {
             let manifest = Manifest::clone(&known).with_cache_control(described.cache_control);
             return Ok(self.remember(url, manifest, &head.headers, asked_at).await);
         }
+        let length = described.layout.length();
+        purse.hash(length, Instant::now()).map_err(ManifestError::Excess)?;
         let _turn = self.turns.acquire().await.map_err(|_| ManifestError::Stopped)?;
         self.metrics.manifests_hashed.inc();
         let mut hasher = ChunkHasher::new(described.layout);

@@ -27,14 +27,15 @@ pub(super) struct RefusalLabels {
     code: &'static str,
 }
 
-const KINDS: [&str; 8] =
-    ["hello", "join", "have", "leave", "offer", "answer", "candidate", "garbled"];
+const KINDS: [&str; 9] =
+    ["hello", "join", "have", "leave", "offer", "answer", "candidate", "garbled", "beat"];
 
-const CODES: [ErrorCode; 6] = [
+const CODES: [ErrorCode; 7] = [
     ErrorCode::BadMessage,
     ErrorCode::Version,
     ErrorCode::HelloFirst,
     ErrorCode::RateLimit,
+    ErrorCode::AddressLimit,
     ErrorCode::TooManySwarms,
     ErrorCode::UnknownPeer,
 ];
@@ -56,8 +57,9 @@ impl Messages {
                 Signal::Answer { .. } => 5,
                 Signal::Candidate { .. } => 6,
             },
-            // Sockets that open and close are no messages and not counted here.
-            Event::Garbled(..) | Event::Connected(_) | Event::Disconnected => 7,
+            Event::Garbled(..) => 7,
+            // Sockets that open, are refused and close are no messages and not counted here.
+            Event::Beat(_) | Event::Refused(..) | Event::Connected(_) | Event::Disconnected => 8,
         };
         &self.0[place]
     }
@@ -77,8 +79,9 @@ impl Refusals {
             ErrorCode::Version => 1,
             ErrorCode::HelloFirst => 2,
             ErrorCode::RateLimit => 3,
-            ErrorCode::TooManySwarms => 4,
-            ErrorCode::UnknownPeer => 5,
+            ErrorCode::AddressLimit => 4,
+            ErrorCode::TooManySwarms => 5,
+            ErrorCode::UnknownPeer => 6,
         };
         &self.0[place]
     }
@@ -91,6 +94,7 @@ pub fn name_of_code(code: ErrorCode) -> &'static str {
         ErrorCode::Version => "version",
         ErrorCode::HelloFirst => "hello_first",
         ErrorCode::RateLimit => "rate_limit",
+        ErrorCode::AddressLimit => "address_limit",
         ErrorCode::TooManySwarms => "too_many_swarms",
         ErrorCode::UnknownPeer => "unknown_peer",
     }

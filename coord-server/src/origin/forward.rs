@@ -1,13 +1,13 @@
 //! The headers that pass between a visitor and the site's own server. Pure.
 //! RFC 9110 section 7.6.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::IpAddr;
 
-use axum::extract::ConnectInfo;
 use axum::http::header::{self, Entry};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::url::OriginUrl;
+use crate::asker::{Asker, FORWARDED_FOR, FORWARDED_PROTO};
 
 /// Those that belong to one connection, besides what `Connection` lists.
 const HOP_BY_HOP: [HeaderName; 9] = [
@@ -22,9 +22,7 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// What servers believe of whoever is before them. From a visitor it is not true.
 const SAID_BY_PROXIES: [HeaderName; 6] = [
@@ -35,40 +33,6 @@ const SAID_BY_PROXIES: [HeaderName; 6] = [
     HeaderName::from_static("x-real-ip"),
     header::FORWARDED,
 ];
-
-/// Marks requests of connections that are TLS.
-#[derive(Clone, Copy, Debug)]
-pub struct Secure;
-
-/// Who asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asker {
-    /// The other end of the connection.
-    pub address: IpAddr,
-    /// Whether the connection is TLS.
-    pub is_secure: bool,
-}
-
-impl Asker {
-    /// Of a request. One without a connection, as in tests, is local.
-    pub fn of<B>(request: &Request<B>) -> Self {
-        let info = request.extensions().get::<ConnectInfo<SocketAddr>>();
-        let address = info.map_or(Ipv4Addr::LOCALHOST.into(), |ConnectInfo(it)| it.ip());
-        Self { address, is_secure: request.extensions().get::<Secure>().is_some() }
-    }
-
-    /// Whether it is a proxy on this machine, whose word on its visitors counts.
-    fn is_proxy(self) -> bool {
-        self.address.to_canonical().is_loopback()
-    }
-
-    /// `http` or `https`, as the visitor's browser sees it.
-    pub fn scheme(self, headers: &HeaderMap) -> HeaderValue {
-        let said = headers.get(FORWARDED_PROTO).filter(|_| self.is_proxy());
-        let own = if self.is_secure { "https" } else { "http" };
-        said.cloned().unwrap_or(HeaderValue::from_static(own))
-    }
-}
 
 /// Headers of a visitor's request as the origin gets them. `host` is the `Host` that it
 /// is to see; the visitor's own goes into `X-Forwarded-Host`.
@@ -83,7 +47,7 @@ pub fn to_origin(
     // Answered by ourselves as soon as the body is wanted.
     headers.remove(header::EXPECT);
     let scheme = asker.scheme(&headers);
-    if !asker.is_proxy() {
+    if !asker.is_proxy {
         for name in SAID_BY_PROXIES {
             headers.remove(name);
         }
@@ -163,11 +127,19 @@ fn listed<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::net::Ipv4Addr;
+
     use super::*;
 
+    const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
     const VISITOR: Asker =
-        Asker { address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)), is_secure: false };
-    const PROXY: Asker = Asker { address: IpAddr::V4(Ipv4Addr::LOCALHOST), is_secure: false };
+        Asker { address: ADDRESS, is_proxy: false, visitor: Some(ADDRESS), is_secure: false };
+    const PROXY: Asker = Asker {
+        address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        is_proxy: true,
+        visitor: None,
+        is_secure: false,
+    };
 
     fn headers(fields: &[(&str, &str)]) -> HeaderMap {
         let fields = fields.iter().map(|(name, value)| {

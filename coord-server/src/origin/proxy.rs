@@ -14,8 +14,9 @@ use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 use tokio::time::{Instant, sleep_until};
 
-use super::forward::{Asker, is_loop, to_origin, to_visitor, wants_upgrade};
+use super::forward::{is_loop, to_origin, to_visitor, wants_upgrade};
 use super::{Origin, OriginError, upgrade};
+use crate::asker::Asker;
 use crate::metrics::Metrics;
 use crate::server::Lifetime;
 

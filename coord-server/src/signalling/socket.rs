@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::outbox::{Outbox, Outgoing};
 use super::{Hub, encode};
-use crate::limit::SocketPermit;
+use crate::limit::address::SocketPermit;
 use crate::metrics::name_of_code;
 use crate::registry::{Event, Place};
 
@@ -59,11 +59,11 @@ pub(super) async fn attend(
     permit: SocketPermit,
 ) {
     let outbox = Arc::new(Outbox::default());
-    let presence = Presence::new(&hub, &outbox, place, permit);
+    let mut presence = Presence::new(&hub, &outbox, place, permit);
     let end = tokio::select! {
         biased;
         () = hub.life.stop.cancelled() => End::Stopping { within_ms: hub.return_within_ms() },
-        end = converse(&hub, presence.peer, &mut socket, &outbox) => end,
+        end = converse(&mut presence, &mut socket, &outbox) => end,
     };
     tracing::debug!(peer = %presence.peer, ?end, "socket ends");
     drop(presence);
@@ -75,13 +75,22 @@ pub(super) async fn attend(
 struct Presence<'a> {
     hub: &'a Hub,
     peer: PeerId,
-    _permit: SocketPermit,
+    permit: SocketPermit,
+    /// Whether a ping of ours has no answer yet: that one costs nothing.
+    is_asked: bool,
 }
 
 impl<'a> Presence<'a> {
     fn new(hub: &'a Hub, outbox: &Arc<Outbox>, place: Place, permit: SocketPermit) -> Self {
         hub.metrics.sockets.inc();
-        Self { hub, peer: hub.connect(Arc::clone(outbox), place), _permit: permit }
+        Self { hub, peer: hub.connect(Arc::clone(outbox), place), permit, is_asked: false }
+    }
+
+    fn hear(&mut self, event: Event) {
+        if matches!(event, Event::Beat(_)) && std::mem::take(&mut self.is_asked) {
+            return;
+        }
+        self.hub.handle(self.peer, event, &self.permit);
     }
 }
 
@@ -94,15 +103,16 @@ impl Drop for Presence<'_> {
 
 /// Reads and writes until either ends. While the other side takes nothing, nothing more
 /// of it is read either.
-async fn converse(hub: &Hub, peer: PeerId, socket: &mut WebSocket, outbox: &Outbox) -> End {
-    let Ok(first) = timeout(hub.limits.hello_within, hear(socket)).await else {
+async fn converse(presence: &mut Presence<'_>, socket: &mut WebSocket, outbox: &Outbox) -> End {
+    let limits = presence.hub.limits;
+    let Ok(first) = timeout(limits.hello_within, hear(socket)).await else {
         return End::Silent;
     };
     match first {
-        Ok(event) => hub.handle(peer, event),
+        Ok(event) => presence.hear(event),
         Err(end) => return end,
     }
-    let heartbeat = hub.limits.heartbeat;
+    let heartbeat = limits.heartbeat;
     let mut beats = interval(heartbeat);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut silent_beats = 0;
@@ -115,7 +125,7 @@ async fn converse(hub: &Hub, peer: PeerId, socket: &mut WebSocket, outbox: &Outb
             },
             message = socket.recv() => {
                 silent_beats = 0;
-                match read(hub, peer, socket, message).await {
+                match read(presence, socket, message).await {
                     Ok(()) => continue,
                     Err(end) => return end,
                 }
@@ -125,6 +135,7 @@ async fn converse(hub: &Hub, peer: PeerId, socket: &mut WebSocket, outbox: &Outb
                 if silent_beats > MISSES {
                     return End::Dead;
                 }
+                presence.is_asked = true;
                 vec![Outgoing::Ping]
             }
         };
@@ -160,47 +171,41 @@ async fn write(socket: &mut WebSocket, orders: Vec<Outgoing>) -> Result<(), End>
 
 /// Obeys a message, and those that are there behind it.
 async fn read(
-    hub: &Hub,
-    peer: PeerId,
+    presence: &mut Presence<'_>,
     socket: &mut WebSocket,
     first: Option<Result<Message, axum::Error>>,
 ) -> Result<(), End> {
     let mut message = first;
     for _ in 1..READ_AT_ONCE {
-        if let Some(event) = understand(message)? {
-            hub.handle(peer, event);
-        }
+        presence.hear(understand(message)?);
         match poll!(socket.next()) {
             Poll::Ready(next) => message = next,
             Poll::Pending => return Ok(()),
         }
     }
-    if let Some(event) = understand(message)? {
-        hub.handle(peer, event);
-    }
+    presence.hear(understand(message)?);
     Ok(())
 }
 
 /// The next message that says something.
 async fn hear(socket: &mut WebSocket) -> Result<Event, End> {
     loop {
-        if let Some(event) = understand(socket.recv().await)? {
-            return Ok(event);
+        match understand(socket.recv().await)? {
+            Event::Beat(_) => {}
+            event => return Ok(event),
         }
     }
 }
 
-/// What came; `None` if it only shows that the other side is there.
-fn understand(message: Option<Result<Message, axum::Error>>) -> Result<Option<Event>, End> {
+/// What came.
+fn understand(message: Option<Result<Message, axum::Error>>) -> Result<Event, End> {
     let Some(Ok(message)) = message else { return Err(End::Gone) };
     match message {
         Message::Binary(bytes) if bytes.len() > MAX_MESSAGE => Err(End::TooLong),
         Message::Text(text) if text.len() > MAX_MESSAGE => Err(End::TooLong),
-        Message::Binary(bytes) => Ok(Some(decode(&bytes))),
-        Message::Text(text) => {
-            Ok(Some(Event::Garbled("messages are binary".to_owned(), text.len())))
-        }
-        Message::Ping(_) | Message::Pong(_) => Ok(None),
+        Message::Binary(bytes) => Ok(decode(&bytes)),
+        Message::Text(text) => Ok(Event::Garbled("messages are binary".to_owned(), text.len())),
+        Message::Ping(bytes) | Message::Pong(bytes) => Ok(Event::Beat(bytes.len())),
         Message::Close(_) => Err(End::Gone),
     }
 }

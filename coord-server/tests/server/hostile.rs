@@ -73,8 +73,7 @@ async fn joins_ten_thousand(address: SocketAddr) -> Closed {
 async fn what_strangers_do_costs_them_their_socket_and_others_nothing() {
     let site = SiteDirectory::new();
     let running = Running::start(&mut command(&site));
-    let address: SocketAddr =
-        running.url.trim_start_matches("http://").trim_end_matches('/').parse().unwrap();
+    let address = running.address();
     let (mut one, mut other) = (page(address, 1).await, page(address, 2).await);
     for page in [&mut one, &mut other] {
         page.say(&ToCoord::Join { content: CONTENT, want: 0, have: ChunkSet::new() }).await;

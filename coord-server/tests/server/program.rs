@@ -1,6 +1,7 @@
 //! The program as a process.
 
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
 use crate::support::SiteDirectory;
@@ -42,6 +43,11 @@ impl Running {
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let url = line.strip_suffix('\n').expect("one line").to_owned();
         Self { child, url }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.url.trim_start_matches("http://").trim_end_matches('/').parse().unwrap()
     }
 
     /// Sends a signal, `TERM` for one.

@@ -212,7 +212,11 @@ impl Answer {
 
     fn of_refusal(response: Response<Option<Vec<u8>>>) -> Self {
         let status = response.status().as_u16();
-        Self { status, headers: HashMap::new(), body: response.into_body().unwrap_or_default() }
+        let headers = response.headers().iter();
+        let headers =
+            headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
+        let headers = headers.collect();
+        Self { status, headers, body: response.into_body().unwrap_or_default() }
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -251,10 +255,19 @@ pub enum Closed {
 impl Page {
     /// A socket that has not said hello, of a page of `origin`, or the answer that refuses it.
     pub async fn open(address: SocketAddr, origin: Option<&str>) -> Result<Self, Answer> {
+        let headers = origin.map(|origin| ("origin", origin));
+        Self::open_with(address, headers.as_slice()).await
+    }
+
+    /// The same with these headers.
+    pub async fn open_with(
+        address: SocketAddr,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Self, Answer> {
         let url = format!("ws://{address}/dcdn/ws");
         let mut request = url.into_client_request().unwrap();
-        if let Some(origin) = origin {
-            request.headers_mut().insert("origin", origin.parse().unwrap());
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
         }
         match connect_async(request).await {
             Ok((socket, _)) => Ok(Self { socket, id: PeerId([0; 16]) }),

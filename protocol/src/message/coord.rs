@@ -175,6 +175,8 @@ pub enum ErrorCode {
     HelloFirst,
     /// Too many messages or bytes; the socket closes.
     RateLimit,
+    /// Too much from the network address, over all of its sockets; this one closes.
+    AddressLimit,
     /// Too many swarms on one socket.
     TooManySwarms,
     /// No such peer in a swarm that the sender is in.
