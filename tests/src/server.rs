@@ -153,6 +153,14 @@ fn cache() -> Result<TempDir> {
     Ok(tempfile::Builder::new().prefix("dcdn-cache-").tempdir()?)
 }
 
+/// A command that runs the server's program.
+///
+/// # Errors
+/// If there is none.
+pub fn command() -> Result<Command> {
+    Ok(Command::new(binary()?))
+}
+
 /// The server that `cargo xtask build` left beside the folder of this test's profile.
 fn binary() -> Result<PathBuf> {
     if let Some(path) = env::var_os("DCDN_SERVER") {

@@ -24,6 +24,7 @@ macro_rules! in_each_engine {
 }
 
 mod begun;
+mod book;
 mod bundled;
 mod cancelled;
 mod changed;

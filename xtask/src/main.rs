@@ -12,6 +12,7 @@ mod demo;
 mod interrupt;
 mod manifest;
 mod package;
+mod plots;
 mod report;
 mod server;
 mod slim;
@@ -43,6 +44,8 @@ enum Command {
     Demo(demo::Options),
     /// Make the npm package
     Package,
+    /// Draw the plots of the docs, from simulations
+    Plots,
     /// Run every check and test, with all their set-up
     Test(test::Options),
     /// Measure, in real browsers or in virtual time
@@ -66,7 +69,37 @@ fn run(command: Command) -> Result<()> {
         Command::Build(options) => build::run(&workspace, options).map(drop),
         Command::Demo(options) => demo::run(&workspace, options),
         Command::Package => package::run(&workspace).map(drop),
+        Command::Plots => plots::run(&workspace),
         Command::Test(options) => test::run(&workspace, &options),
         Command::Bench(measurement) => bench::run(&workspace, &measurement),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn what_the_documents_tell_people_to_type_is_understood() {
+        let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        let book = fs::read_dir(root.join("docs")).unwrap().map(|it| it.unwrap().path());
+        let documents =
+            ["README.md", "CONTRIBUTING.md"].map(|it| root.join(it)).into_iter().chain(book);
+        let mut understood = 0;
+        for path in documents.filter(|it| it.extension().is_some_and(|it| it == "md")) {
+            let text = fs::read_to_string(&path).unwrap();
+            for line in text.lines().map(str::trim).filter(|it| it.starts_with("cargo xtask ")) {
+                let command = line.split(" #").next().unwrap_or_default();
+                let parsed = Cli::try_parse_from(command.split_whitespace().skip(1));
+                parsed.unwrap_or_else(|error| panic!("{}: {line}\n{error}", path.display()));
+                understood += 1;
+            }
+        }
+        assert!(understood > 10, "only {understood} commands found");
     }
 }
