@@ -327,6 +327,23 @@ async function register() {
     controlled,
     settled ? 'the page was reloaded past its service worker' : 'the service worker did not start',
   );
+  container.controller?.postMessage({ type: 'dcdn:begun', urls: begun() });
+}
+
+/** What media elements have from the network already, and must go on to have from there. */
+function begun() {
+  const isMedia = ({ initiatorType }) => ['video', 'audio'].includes(initiatorType);
+  const ended = performance.getEntriesByType('resource').filter(isMedia).map(({ name }) => name);
+  const has = (it) => it.readyState > 0 || it.networkState === HTMLMediaElement.NETWORK_LOADING;
+  const shown = mediaIn(document).filter(has).map((it) => it.currentSrc.split('#', 1)[0]);
+  return [...new Set([...ended, ...shown])];
+}
+
+function mediaIn(root) {
+  return [...root.querySelectorAll('*')].flatMap((it) => [
+    ...(it instanceof HTMLMediaElement ? [it] : []),
+    ...(it.shadowRoot ? mediaIn(it.shadowRoot) : []),
+  ]);
 }
 
 function isOurs(worker) {

@@ -23,8 +23,9 @@ const switchedOff = new Set(); // pages that were opened with ?dcdn=off
 // after one of the network's, or the reverse. So what an element began with, it goes on with.
 const begun = new Map(); // by page and URL: whether a worker has made the first response
 const MOST_BEGUN = 500;
-const CLAIMED = "/dcdn/claimed"; // in the cache: pages that were there before the worker
-let claimed = new Set();
+const BEGUN = "dcdn:begun"; // from a page: the URLs that its elements had from the network
+const CLAIMED = "/dcdn/claimed"; // in the cache, for when this worker is started again
+let claimed = new Map(); // pages that were there before the worker: the same by URL, once told
 
 function start() {
   starting ??= (async () => {
@@ -36,7 +37,7 @@ function start() {
     }
     await wasm_bindgen({ module_or_path: cached });
     const [started, pages] = await Promise.all([wasm_bindgen.Worker.start(), claimedPages()]);
-    claimed = new Set(pages);
+    claimed = new Map(pages);
     worker = started;
     return worker;
   })().catch((error) => {
@@ -83,6 +84,7 @@ self.addEventListener("message", (event) => {
   const { type } = event.data ?? {};
   if (type === SUCCEED) return event.waitUntil(succeed());
   if (type === SUCCESSOR) return event.waitUntil(answerSuccessor(event.ports[0]));
+  if (type === BEGUN) return event.waitUntil(learnBegun(event.source.id, event.data.urls));
   event.waitUntil(start().then((worker) => worker.message(event), () => {}));
 });
 
@@ -106,24 +108,35 @@ self.addEventListener("fetch", (event) => {
 // Answers a media element in the way in which it was answered before.
 function play(event, answer) {
   const { request, clientId } = event;
-  const element = `${clientId} ${request.url}`;
+  const { url } = request;
+  const element = `${clientId} ${url}`;
+  const way = () => begun.get(element) ?? claimed.get(clientId)?.[url];
   const begin = (isMade) => {
     if (begun.size >= MOST_BEGUN) begun.delete(begun.keys().next().value);
     begun.set(element, isMade);
+    if (!claimed.get(clientId)) return;
+    claimed.get(clientId)[url] = isMade;
+    event.waitUntil(keepClaimed());
   };
-  if (!begun.has(element) && worker && (claimed.has(clientId) || !worker.isOurs(request))) {
-    begin(false);
-  }
-  if (begun.get(element) === false) return;
+  // As long as the page has not told what it plays; and it cannot tell of all.
+  const mayHaveBegun = () =>
+    claimed.has(clientId) && !(claimed.get(clientId) && startsAtZero(request));
+  if (way() === undefined && worker && (mayHaveBegun() || !worker.isOurs(request))) begin(false);
+  if (way() === false) return;
   const respond = async () => {
     await start().catch(() => {});
-    const isNew = !begun.has(element);
-    const response = await (isNew && claimed.has(clientId) ? fetch(request) : answer());
+    const before = way();
+    const isPlain = before === false || (before === undefined && mayHaveBegun());
+    const response = await (isPlain ? fetch(request) : answer());
     const isMade = response.url === "";
-    if (isNew) begin(isMade);
-    return isNew || isMade ? response : new Response(response.body, response);
+    if (before === undefined) begin(isMade);
+    return before && !isMade ? new Response(response.body, response) : response;
   };
   event.respondWith(respond());
+}
+
+function startsAtZero({ headers }) {
+  return /^(bytes=0-.*)?$/.test(headers.get("Range") ?? "");
 }
 
 // Pages that are open already may be playing what came from the network.
@@ -131,9 +144,22 @@ async function claim(before) {
   const ids = async (options) => (await self.clients.matchAll(options)).map(({ id }) => id);
   const ours = await ids();
   const open = await ids({ includeUncontrolled: true });
-  claimed = new Set(open.filter((id) => before.includes(id) || !ours.includes(id)));
-  await (await caches.open(RUNTIME)).put(CLAIMED, Response.json([...claimed]));
+  const known = new Map(before);
+  const pages = open.filter((id) => known.has(id) || !ours.includes(id));
+  claimed = new Map(pages.map((id) => [id, known.get(id) ?? null]));
+  await keepClaimed();
   await self.clients.claim();
+}
+
+async function learnBegun(page, urls) {
+  await start();
+  if (claimed.get(page) !== null) return;
+  claimed.set(page, Object.fromEntries(urls.map((url) => [url, false])));
+  await keepClaimed();
+}
+
+async function keepClaimed() {
+  await (await caches.open(RUNTIME)).put(CLAIMED, Response.json([...claimed]));
 }
 
 async function claimedPages() {

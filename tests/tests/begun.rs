@@ -4,6 +4,7 @@
 use anyhow::Result;
 use dcdn_tests::site::{EMPTY_PAGE, SCRIPT, VIDEO};
 use dcdn_tests::{Engine, Proxy, Server, Site, Visitor};
+use serde_json::json;
 
 use crate::SERVER;
 
@@ -38,6 +39,37 @@ async fn a_film_that_began_before_the_worker_came_plays_on(engine: Engine) -> Re
     visitor.install(&thin.url(FILM)).await?;
 
     play(visitor).await
+}
+
+// In Chromium alone, since Firefox does not mind.
+#[tokio::test]
+async fn a_worker_that_is_started_again_knows_what_began_before_it_came() -> Result<()> {
+    let (_site, _server, thin) = with_film(SCRIPT).await?;
+    let visitor = Visitor::arrive().await?;
+    visitor.install(&thin.url(FILM)).await?;
+
+    visitor.stop_worker().await?;
+
+    play(visitor).await
+}
+
+in_each_engine!(a_film_that_begins_on_a_first_visit_comes_through_the_worker);
+async fn a_film_that_begins_on_a_first_visit_comes_through_the_worker(
+    engine: Engine,
+) -> Result<()> {
+    let (_site, _server, thin) = with_film(SCRIPT).await?;
+    let visitor = Visitor::arrive_with(engine).await?;
+    visitor.install(&thin.url(EMPTY_PAGE)).await?;
+
+    let begin = "insert('video', { id: 'video', src: args[0], preload: 'auto' });";
+    visitor.run::<()>(begin, &[json!(VIDEO)]).await?;
+    let played = visitor.played("#video").await?;
+
+    assert!(played.duration > 1.0, "{played:?}");
+    let stats = visitor.stats().await?;
+    assert!(stats.urls.iter().any(|it| it.url == VIDEO && it.bytes_http > 0), "{stats:?}");
+    visitor.expect_clean_console().await?;
+    visitor.close().await
 }
 
 in_each_engine!(a_film_plays_on_when_its_page_turns_out_to_want_plain_http);
