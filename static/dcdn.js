@@ -453,10 +453,11 @@ async function examine(url) {
   if (!url.startsWith('/')) return because('it is of another origin');
   try {
     const coord = (settings.coord ?? '').replace(/\/+$/, '');
-    const response = await fetch(`${coord}/dcdn/manifest?url=${encodeURIComponent(url)}`, {
+    // Softly: a refusal is no error on the page's console.
+    const response = await fetch(`${coord}/dcdn/manifest?soft=1&url=${encodeURIComponent(url)}`, {
       credentials: 'omit',
     });
-    if (response.ok) {
+    if (!response.headers.get('content-type')?.includes('json')) {
       response.body?.cancel();
       return because('it was loaded before the service worker had this page; it is shared from the next view on', true);
     }

@@ -12,7 +12,8 @@ const STYLE = `
   --p2p: #0b7a55; --http: #b4560d; --cache: #3b55c9; }
 @media (prefers-color-scheme: dark) { :host { --ground: #14161b; --raised: #20232b; --ink: #eceef2;
   --quiet: #a8aeba; --line: #3b404b; --p2p: #5fd8aa; --http: #f2ab57; --cache: #93a9ff; } }
-section { box-sizing: border-box; max-height: min(70vh, 640px); overflow: auto; color: var(--ink);
+section { box-sizing: border-box; max-height: min(70vh, 640px); overflow: auto; scrollbar-width: thin;
+  scrollbar-color: var(--line) transparent; color: var(--ink);
   background: var(--ground); border: 1px solid var(--line); border-radius: 10px;
   box-shadow: 0 6px 28px rgb(0 0 0 / .22); font: 13px/1.45 system-ui, sans-serif; }
 .head { all: unset; box-sizing: border-box; position: sticky; top: 0; display: flex; gap: 10px;
@@ -28,11 +29,11 @@ p { margin: 4px 0; } ul { margin: 0; padding: 0; list-style: none; } li { margin
 .name span:last-child { flex: none; color: var(--quiet); font-variant-numeric: tabular-nums; }
 svg { display: block; width: 100%; height: 14px; margin-top: 4px; background: var(--raised); border-radius: 3px; }
 .p2p { fill: var(--p2p); color: var(--p2p); } .http { fill: var(--http); color: var(--http); } .cache { fill: var(--cache); color: var(--cache); }
-.legend { display: flex; flex-wrap: wrap; gap: 4px 14px; color: var(--quiet); }
-.legend i { font-style: normal; }
+.total { height: 18px; margin: 0 0 6px; }
 table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: 3px 6px 3px 0; text-align: right; font-weight: 400; border-bottom: 1px solid var(--line); }
-th { color: var(--quiet); } th:first-child, td:first-child { text-align: left; } td:first-child { font-family: ui-monospace, monospace; }
+th { color: var(--quiet); } th:first-child, td:first-child { text-align: left; } tr:last-child td { border: 0; }
+.ids td:first-child { font-family: ui-monospace, monospace; } i { font-style: normal; }
 `;
 
 /** Bytes for people. */
@@ -54,15 +55,22 @@ function make(name, attributes = {}, ...children) {
   return it;
 }
 
-/** Where each part of a resource came from, from its first byte to its last. */
-function map({ length, spans }) {
-  const parts = (spans ?? []).map(([start, end, source]) =>
+/** Parts of a whole, from its first byte to its last, by where each came from. */
+function map({ length, spans, name = '' }) {
+  const parts = spans.map(([start, end, source]) =>
     make('rect', { class: source, x: (start / length) * 1000, width: ((end - start) / length) * 1000, height: 1 }));
   const shares = Object.entries(SOURCES).map(([source, from]) => {
     const bytes = spans.filter((span) => span[2] === source).reduce((sum, [start, end]) => sum + end - start, 0);
     return `${Math.round((100 * bytes) / length)} % from ${from}`;
   });
-  return make('svg', { viewBox: '0 0 1000 1', preserveAspectRatio: 'none', role: 'img', 'aria-label': shares.join(', ') }, ...parts);
+  return make('svg', { class: name, viewBox: '0 0 1000 1', preserveAspectRatio: 'none', role: 'img', 'aria-label': shares.join(', ') }, ...parts);
+}
+
+/** All that this page was given, one source after the other. */
+function total(totals) {
+  let length = 0;
+  const spans = Object.keys(SOURCES).map((source) => [length, (length += totals[`bytes_${source}`]), source]);
+  return length ? [map({ length, spans, name: 'total' })] : [];
 }
 
 function resource(stats) {
@@ -73,21 +81,35 @@ function resource(stats) {
   return make('li', {}, name, ...(stats.length ? [map(stats)] : []));
 }
 
-function connections(peers) {
-  if (!peers.length) return make('p', {}, 'None.');
-  const cells = (kind, texts) => make('tr', {}, ...texts.map((text) => make(kind, kind === 'th' ? { scope: 'col' } : {}, text)));
-  return make('table', {},
-    make('thead', {}, cells('th', ['peer', 'state', 'in', 'out', 'round trip'])),
-    make('tbody', {}, ...peers.map((it) => cells('td', [
-      it.peer.slice(0, 8), it.state, size(it.bytes_in), size(it.bytes_out),
-      it.rtt_ms == null ? 'unknown' : `${Math.round(it.rtt_ms)} ms`,
-    ]))));
+function table(name, heads, rows) {
+  const cells = (kind, row) => make('tr', {}, ...row.map((it) =>
+    make(kind, kind === 'th' ? { scope: 'col' } : {}, ...[it].flat())));
+  return make('table', { class: name },
+    make('thead', {}, cells('th', heads)), make('tbody', {}, ...rows.map((row) => cells('td', row))));
 }
 
-/** What came and went per second since the last look. */
+function connections(peers) {
+  if (!peers.length) return make('p', {}, 'None.');
+  return table('ids', ['peer', 'state', 'in', 'out', 'round trip'], peers.map((it) => [
+    // Peers of one server have the first half of their ids in common.
+    it.peer.slice(-8), it.state, size(it.bytes_in), size(it.bytes_out),
+    it.rtt_ms == null ? 'unknown' : `${Math.round(it.rtt_ms)} ms`,
+  ]));
+}
+
+/** What came and went, in all and per second since the last look. */
+function amounts(totals, speed) {
+  const row = (key, words) => [words, size(totals[key]), speed[key]];
+  return table('', ['bytes', 'in all', 'now'], [
+    ...Object.entries(SOURCES).map(([source, from]) =>
+      row(`bytes_${source}`, [make('i', { class: source, 'aria-hidden': 'true' }, '■ '), `from ${from}`])),
+    row('bytes_uploaded', 'to other visitors'),
+  ]);
+}
+
 function rates(totals, before, seconds) {
-  const rate = (key) => `${size(Math.max(0, totals[key] - before[key]) / seconds)}/s`;
-  return { p2p: rate('bytes_p2p'), http: rate('bytes_http'), up: rate('bytes_uploaded') };
+  const rate = ([key, bytes]) => [key, `${size(Math.max(0, bytes - before[key]) / seconds)}/s`];
+  return Object.fromEntries(Object.entries(totals).map(rate));
 }
 
 /** Shows the overlay for `dcdn`. */
@@ -121,17 +143,11 @@ export function show(dcdn) {
     const { totals } = stats;
     const speed = rates(totals, last?.totals ?? totals, last ? (at - last.at) / 1000 : 1);
     last = { totals, at };
-    now.textContent = `${found.mode} · ${stats.peers} ${stats.peers === 1 ? 'peer' : 'peers'} · ↓ ${speed.p2p} ↑ ${speed.up}`;
+    now.textContent = `${found.mode} · ${stats.peers} ${stats.peers === 1 ? 'peer' : 'peers'} · ↓ ${speed.bytes_p2p} ↑ ${speed.bytes_uploaded}`;
     if (body.hidden) return;
-    const given = totals.bytes_http + totals.bytes_p2p + totals.bytes_cache;
-    const legend = Object.entries(SOURCES).map(([source, from]) =>
-      make('span', {}, make('i', { class: source, 'aria-hidden': 'true' }, '■ '),
-        `${size(totals[`bytes_${source}`])} from ${from}`));
     body.replaceChildren(
       ...found.sentences.map((sentence) => make('p', {}, sentence)),
-      make('h3', {}, `Given to this page: ${size(given)}, uploaded: ${size(totals.bytes_uploaded)}`),
-      make('div', { class: 'legend' }, ...legend),
-      make('p', {}, `Now ${speed.p2p} from visitors, ${speed.http} from the server, ${speed.up} uploaded.`),
+      make('h3', {}, 'Given to this page'), ...total(totals), amounts(totals, speed),
       make('h3', {}, 'Connections'), connections(found.peers),
       make('h3', {}, 'Media, from first byte to last'),
       stats.urls.length ? make('ul', {}, ...stats.urls.map(resource)) : make('p', {}, 'None yet.'),

@@ -22,6 +22,9 @@ pub struct Facts {
     pub counts: Counts,
 }
 
+/// Round trip, in milliseconds, above which a peer is called slow; a sentence names it.
+pub const SLOW_MS: f64 = 400.0;
+
 /// The state of the signalling socket in one word.
 pub fn coordination_word(coordination: Coordination) -> &'static str {
     match coordination {
@@ -31,15 +34,19 @@ pub fn coordination_word(coordination: Coordination) -> &'static str {
     }
 }
 
-/// Full sentences, the most important one first.
-pub fn sentences(facts: &Facts) -> Vec<String> {
+/// Full sentences, the most important one first. `slow` are open connections with a round
+/// trip over [`SLOW_MS`].
+pub fn sentences(facts: &Facts, slow: usize) -> Vec<String> {
     let mut sentences = vec![headline(facts)];
     let Counts { tried, failed, banned } = facts.counts;
     if failed > 0 {
         sentences.push(format!(
-            "{failed} of {tried} attempts to connect failed; a firewall or a strict NAT on either \
-             side is the usual reason, and no relay is used."
+            "{tried} peers tried, {failed} unreachable: a firewall or a strict NAT on either side \
+             is the usual reason, and no relay is used."
         ));
+    }
+    if slow > 0 {
+        sentences.push(format!("{slow} slow: more than 400 ms there and back."));
     }
     if banned > 0 {
         sentences.push(format!("{banned} peers sent wrong bytes and are not used any more."));
@@ -123,8 +130,10 @@ mod tests {
     fn failures_bans_and_restraint_are_told_after_the_headline() {
         let counts = Counts { tried: 4, failed: 1, banned: 2 };
         let restraint = Some(Restraint::SavesData);
-        let told = sentences(&Facts { open: 1, restraint, counts, ..FACTS });
-        assert_eq!(told.len(), 4);
-        assert_eq!(told[0], "Connected to 1 peer.");
+        let told = sentences(&Facts { open: 3, restraint, counts, ..FACTS }, 1);
+        assert_eq!(told.len(), 5);
+        assert_eq!(told[0], "Connected to 3 peers.");
+        assert!(told[1].starts_with("4 peers tried, 1 unreachable"), "{told:?}");
+        assert!(told[2].starts_with("1 slow"), "{told:?}");
     }
 }

@@ -13,7 +13,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use web_sys::RtcPeerConnectionState;
 
-use crate::diagnosis::{coordination_word, sentences};
+use crate::diagnosis::{SLOW_MS, coordination_word, sentences};
 use crate::manners::Restraint;
 use crate::node::PeerReport;
 use crate::page::{self, Event, PageStats, Question};
@@ -113,6 +113,7 @@ impl Shim {
             for peer in &report.peers {
                 peers.push(examine(peer).await);
             }
+            let slow = peers.iter().filter(|it| it.rtt_ms.is_some_and(|ms| ms > SLOW_MS)).count();
             to_object(&Diagnosis {
                 coordination: coordination_word(report.facts.coordination),
                 consent: report.facts.consent,
@@ -121,7 +122,7 @@ impl Shim {
                 tried: counts.tried,
                 failed: counts.failed,
                 banned: counts.banned,
-                sentences: sentences(&report.facts),
+                sentences: sentences(&report.facts, slow),
             })
         })
     }

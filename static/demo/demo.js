@@ -148,6 +148,8 @@ function throttled(task) {
 }
 
 async function runPanel() {
+  // DCDN's own overlay says more, in the same place.
+  if (new URLSearchParams(location.search).get('dcdn') === 'debug') return;
   const empty = { bytes_http: 0, bytes_p2p: 0, bytes_cache: 0, bytes_uploaded: 0 };
   const now = { mode: 'starting', reason: '', controlled: true, online: navigator.onLine, peers: 0, totals: empty };
   const show = () => { showState(now); showTotals(now); };

@@ -133,6 +133,13 @@ impl Chromium {
         self.tell("Storage.overrideQuotaForOrigin", quota).await
     }
 
+    /// Says that pages should be dark, or light.
+    pub async fn prefer_dark(&self, dark: bool) -> Result<()> {
+        let value = if dark { "dark" } else { "light" };
+        let features = json!([{"name": "prefers-color-scheme", "value": value}]);
+        self.tell("Emulation.setEmulatedMedia", json!({"features": features})).await
+    }
+
     /// What driver and browser have cost so far.
     pub fn usage(&self) -> Result<Usage> {
         self.family.usage()

@@ -425,6 +425,14 @@ impl Visitor {
         self.browser.chromium("set a site's quota")?.grant(url, bytes).await
     }
 
+    /// Has the browser say that its user prefers dark pages, or light ones.
+    ///
+    /// # Errors
+    /// If the browser refuses.
+    pub async fn prefer_dark(&self, dark: bool) -> Result<()> {
+        self.browser.chromium("prefer dark pages")?.prefer_dark(dark).await
+    }
+
     /// Stops the service worker, as browsers do with an idle one.
     ///
     /// # Errors

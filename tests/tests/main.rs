@@ -23,6 +23,7 @@ macro_rules! in_each_engine {
     };
 }
 
+mod accessible;
 mod begun;
 mod book;
 mod bundled;

@@ -37,8 +37,8 @@ async fn the_overlay_shows_where_each_part_of_the_media_came_from(engine: Engine
     assert!(text.contains("from other visitors"), "{text}");
     let shown = "
         const root = document.querySelector('dcdn-overlay').shadowRoot;
-        await until('a part from peers', () => root.querySelector('svg .p2p'));
-        const [button, map] = [root.querySelector('button'), root.querySelector('svg')];
+        await until('a part from peers', () => root.querySelector('li svg .p2p'));
+        const [button, map] = [root.querySelector('button'), root.querySelector('li svg')];
         button.focus();
         const escape = new KeyboardEvent('keydown', { key: 'Escape', bubbles: true });
         button.dispatchEvent(escape);

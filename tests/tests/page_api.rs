@@ -122,6 +122,7 @@ async fn a_page_hears_why_a_picture_did_not_come_through_dcdn() -> Result<()> {
     assert_eq!((&url["url"], &url["shared"]), (&json!("/small.png"), &json!(false)), "{found}");
     let sentences = found["sentences"].to_string();
     assert!(sentences.contains("/small.png did not come through DCDN"), "{sentences}");
+    visitor.expect_clean_console().await?;
     visitor.close().await
 }
 

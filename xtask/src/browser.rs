@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use anyhow::{Context, Result, bail, ensure};
+use data_encoding::BASE64;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -25,6 +26,9 @@ const ARGUMENTS: &str = include_str!("../../tests/chromium.args");
 /// How often a profile's removal is tried.
 const REMOVALS: u32 = 20;
 
+/// Of pictures, in percent: photographs and text alike are good to look at.
+const QUALITY: u8 = 78;
+
 /// Makes a page of the demo hold all of its content; resolves to a [`Holding`].
 const HOLD: &str = include_str!("hold.js");
 
@@ -32,6 +36,17 @@ const HOLD: &str = include_str!("hold.js");
 pub struct Browser {
     page: Page,
     _process: Process,
+}
+
+/// How a page is looked at.
+#[derive(Clone, Copy)]
+pub struct View {
+    /// In CSS pixels.
+    pub width: u32,
+    pub height: u32,
+    /// Pixels of the picture for one of these.
+    pub scale: f64,
+    pub dark: bool,
 }
 
 /// What a visitor's page holds.
@@ -60,6 +75,25 @@ impl Browser {
         self.page.navigate(url)?;
         let holding = self.page.evaluate(HOLD)?;
         serde_json::from_value(holding).context("the demo page gave no account of what it holds")
+    }
+
+    /// Opens a page, waits for what an expression promises, and takes a picture of what is seen.
+    pub fn picture(&mut self, url: &str, view: View, until: &str) -> Result<Vec<u8>> {
+        let page = &mut self.page;
+        let View { width, height, scale, dark } = view;
+        let metrics =
+            json!({"width": width, "height": height, "deviceScaleFactor": scale, "mobile": false});
+        page.call("Emulation.setDeviceMetricsOverride", &metrics)?;
+        let scheme = if dark { "dark" } else { "light" };
+        let features = json!([{"name": "prefers-color-scheme", "value": scheme}]);
+        page.call("Emulation.setEmulatedMedia", &json!({"features": features}))?;
+        page.call("Emulation.setScrollbarsHidden", &json!({"hidden": true}))?;
+        page.navigate(url)?;
+        page.evaluate(until)?;
+        let format = json!({"format": "jpeg", "quality": QUALITY});
+        let taken = page.call("Page.captureScreenshot", &format)?;
+        let data = taken["data"].as_str().context("no picture")?;
+        Ok(BASE64.decode(data.as_bytes())?)
     }
 }
 

@@ -14,6 +14,7 @@ mod manifest;
 mod package;
 mod plots;
 mod report;
+mod screenshots;
 mod server;
 mod slim;
 mod stage;
@@ -46,6 +47,8 @@ enum Command {
     Package,
     /// Draw the plots of the docs, from simulations
     Plots,
+    /// Take the pictures of pages that the docs show
+    Screenshots,
     /// Run every check and test, with all their set-up
     Test(test::Options),
     /// Measure, in real browsers or in virtual time
@@ -70,6 +73,7 @@ fn run(command: Command) -> Result<()> {
         Command::Demo(options) => demo::run(&workspace, options),
         Command::Package => package::run(&workspace).map(drop),
         Command::Plots => plots::run(&workspace),
+        Command::Screenshots => screenshots::run(&workspace),
         Command::Test(options) => test::run(&workspace, &options),
         Command::Bench(measurement) => bench::run(&workspace, &measurement),
     }
