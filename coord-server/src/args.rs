@@ -3,6 +3,7 @@
 mod addresses;
 mod limits;
 mod manners;
+mod operation;
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,8 @@ use coord_server::{Config, OriginSettings, Source};
 use dcdn_protocol::config::{MAX_MIXED_HTTP_PERCENT, MAX_SLACK_PERCENT};
 use dcdn_protocol::{PolicyName, SiteConfig};
 
+pub use self::operation::LogFormat;
+use self::operation::OperationArgs;
 use crate::settings::DEFAULT_FILE;
 use crate::store_path;
 
@@ -203,9 +206,17 @@ pub struct Args {
 
     #[command(flatten)]
     addresses: addresses::AddressArgs,
+
+    #[command(flatten)]
+    operation: OperationArgs,
 }
 
 impl Args {
+    /// How the log is written.
+    pub fn log_format(&self) -> LogFormat {
+        self.operation.log_format
+    }
+
     /// The configuration that the flags ask for.
     pub fn config(&self) -> anyhow::Result<Config> {
         let mut config = match (&self.root, &self.origin) {
@@ -251,6 +262,7 @@ impl Args {
         config.redis = self.sockets.redis();
         config.addresses = self.addresses.limits();
         config.proxies = self.addresses.proxies();
+        config.dashboard_token = self.operation.dashboard_token()?;
         Ok(config)
     }
 }

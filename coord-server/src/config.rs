@@ -10,6 +10,7 @@ use dcdn_protocol::SiteConfig;
 use crate::asker::Proxies;
 use crate::assets::Assets;
 use crate::cluster::RedisUrl;
+use crate::dashboard::access::Token;
 use crate::limit::address::AddressLimits;
 use crate::manifest::store::StoreError;
 use crate::origin::OriginSettings;
@@ -41,6 +42,9 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Where to meet other nodes; `None` for a server that is alone.
     pub redis: Option<RedisUrl>,
+    /// What has to be shown to see the dashboard and the metrics; `None` shows the first on this
+    /// machine only, and the second to everybody.
+    pub dashboard_token: Option<Token>,
     /// How long open responses may go on after the server was told to stop.
     pub grace: Duration,
 }
@@ -77,6 +81,7 @@ impl Config {
             tls: None,
             grace: Duration::from_secs(3),
             redis: None,
+            dashboard_token: None,
         }
     }
 }

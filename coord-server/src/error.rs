@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde_json::json;
 
 /// An answer other than the one asked for.
@@ -21,6 +21,10 @@ pub struct ApiError {
     /// When it may be worth asking again.
     pub retry_after: Option<Duration>,
 }
+
+/// Extension of an answer that is an [`ApiError`]: its code, for who counts them.
+#[derive(Clone, Copy, Debug)]
+pub struct ErrorKind(pub &'static str);
 
 impl ApiError {
     /// An error from its parts.
@@ -47,7 +51,8 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let body = json!({ "error": { "code": self.code, "message": self.message } });
         let uncached = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        let mut response = (self.status, [uncached], Json(body)).into_response();
+        let kind = Extension(ErrorKind(self.code));
+        let mut response = (self.status, [uncached], kind, Json(body)).into_response();
         if let Some(time) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, time.as_secs().into());
         }

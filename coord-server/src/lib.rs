@@ -27,6 +27,7 @@ pub mod manifest;
 pub mod metrics;
 pub mod origin;
 pub mod registry;
+mod requests;
 mod server;
 pub mod signalling;
 pub mod site;

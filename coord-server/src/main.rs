@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
-use crate::args::{Ahead, Args, Cli, ConfigTask, Task};
+use crate::args::{Ahead, Args, Cli, ConfigTask, LogFormat, Task};
 
 /// Time that files still being read may hold up the end of the process.
 const LINGER: Duration = Duration::from_millis(500);
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 
 fn perform() -> anyhow::Result<()> {
     let Cli { task, serve } = settings::read(env::args_os().collect(), env::vars_os())?;
-    start_log();
+    start_log(serve.log_format());
     match task {
         None => start(&serve),
         Some(Task::Manifest(ahead)) => make_manifests(&ahead),
@@ -47,14 +47,13 @@ fn perform() -> anyhow::Result<()> {
     }
 }
 
-fn start_log() {
+fn start_log(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let colours = io::stderr().is_terminal();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(colours)
-        .with_writer(io::stderr)
-        .init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match format {
+        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).init(),
+        LogFormat::Json => log.json().flatten_event(true).with_span_list(false).init(),
+    }
 }
 
 fn start(args: &Args) -> anyhow::Result<()> {

@@ -1,20 +1,33 @@
 //! Numbers for whoever runs the server: `/metrics`, OpenMetrics text.
 
 mod addresses;
+mod http;
+mod reports;
 mod signalling;
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
 
 pub use self::addresses::AddressRefusals;
-pub use self::signalling::{Messages, Refusals, name_of_code};
+use self::http::ErrorLabels;
+pub use self::http::Responses;
+pub use self::reports::Reported;
+pub use self::signalling::{Ends, Messages, Refusals, name_of_code};
+use crate::asker::Asker;
+use crate::dashboard::access::{self, Token};
+
+/// Upper bounds: from what an answer takes to what a crowd that asks at once waits.
+const RECOMMEND_SECONDS: [f64; 10] =
+    [1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 1e-4, 5e-4, 2.5e-3, 1e-2, 1e-1];
 
 /// The server's numbers. Counters have `_total` added to their names.
 #[derive(Debug)]
@@ -39,6 +52,17 @@ pub struct Metrics {
     pub refusals: Refusals,
     /// `dcdn_address_refusals{kind}`: what was refused because one address had had enough.
     pub address_refusals: AddressRefusals,
+    /// `dcdn_sockets_ended{how}`: signalling sockets that are closed.
+    pub ends: Ends,
+    /// `dcdn_recommend_seconds`: time from a page's question for peers until the answer is
+    /// known, waiting for the registry included.
+    pub recommend: Histogram,
+    /// `dcdn_reported_bytes{source}` and `dcdn_reported_uploaded_bytes`: what pages say that
+    /// they were served.
+    pub reported: Reported,
+    /// `dcdn_responses{status}`: answers to HTTP requests.
+    pub responses: Responses,
+    errors: Family<ErrorLabels, Counter>,
     /// `dcdn_slow_readers`: sockets cut because they did not take their messages.
     pub slow_readers: Counter,
     /// `dcdn_redis_up`: 1 while this node is in touch with others.
@@ -66,12 +90,30 @@ impl Metrics {
             address_refusals: AddressRefusals::new(
                 new.metric("address_refusals", "What one address was refused, having had enough"),
             ),
+            ends: Ends::new(&new.metric("sockets_ended", "Signalling sockets that are closed")),
+            recommend: new.histogram(
+                "recommend_seconds",
+                "Time from a page's question for peers to its answer",
+                RECOMMEND_SECONDS,
+            ),
+            reported: Reported::new(
+                &new.metric("reported_bytes", "Bytes that pages say they got, by source"),
+                new.metric("reported_uploaded_bytes", "Bytes that pages say they gave to others"),
+            ),
+            responses: Responses::new(&new.metric("responses", "Answers to HTTP requests")),
+            errors: new.metric("errors", "HTTP requests that the server refused, by reason"),
             slow_readers: new.metric("slow_readers", "Sockets cut for not reading"),
             redis_up: new.metric("redis_up", "Whether other nodes can be reached"),
             redis_connections: new.metric("redis_connections", "Times that Redis was reached"),
             forwarded: new.metric("forwarded", "Letters sent to other nodes"),
             registry,
         }
+    }
+
+    /// `dcdn_errors{code}`: a request was refused, with this code of an
+    /// [`ApiError`](crate::error::ApiError).
+    pub fn error(&self, code: &'static str) {
+        self.errors.get_or_create(&ErrorLabels { code }).inc();
     }
 
     /// The numbers as text.
@@ -100,11 +142,33 @@ impl Maker<'_> {
         self.0.register(name, help, metric.clone());
         metric
     }
+
+    fn histogram(&mut self, name: &str, help: &str, bounds: [f64; 10]) -> Histogram {
+        let histogram = Histogram::new(bounds);
+        self.0.register(name, help, histogram.clone());
+        histogram
+    }
+}
+
+/// What [`show`] has.
+#[derive(Debug)]
+pub struct Shown {
+    /// The numbers.
+    pub metrics: Arc<Metrics>,
+    /// What has to be shown to see them; without it everybody may.
+    pub token: Option<Token>,
 }
 
 /// `GET /metrics`.
-pub async fn show(State(metrics): State<Arc<Metrics>>) -> Response {
+pub async fn show(State(shown): State<Arc<Shown>>, request: Request) -> Response {
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let Shown { metrics, token } = &*shown;
+    if let Some(token) = token
+        && let Err(error) =
+            access::check(Some(token), Asker::of(&request).address, request.headers())
+    {
+        return error.into_response();
+    }
     match metrics.encode() {
         Ok(text) => {
             ([(header::CONTENT_TYPE, OPEN_METRICS), (header::CACHE_CONTROL, "no-store")], text)

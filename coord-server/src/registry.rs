@@ -4,6 +4,7 @@
 mod member;
 mod peer_map;
 mod place;
+mod plausible;
 mod remote;
 mod shape;
 mod swarm;
@@ -14,13 +15,15 @@ use std::collections::hash_map::Entry;
 use std::time::Instant;
 
 use dcdn_protocol::message::coord::{
-    ADAPTIVE_WANT, DEFAULT_WANT, ErrorCode, FromCoord, Signal, ToCoord,
+    ADAPTIVE_WANT, DEFAULT_WANT, ErrorCode, FromCoord, REPORT_INTERVAL_MS, Signal, ToCoord,
 };
+use dcdn_protocol::stats::Totals;
 use dcdn_protocol::{ChunkSet, ContentId, GroupId, PeerId, VERSION};
 use rand::rngs::StdRng;
 
 pub use self::peer_map::PeerMap;
 pub use self::place::Place;
+use self::plausible::plausible;
 use self::remote::Agenda;
 pub use self::remote::{Envelope, RemoteMember};
 use self::shape::fault_of;
@@ -86,13 +89,15 @@ pub enum Effect {
     Close(PeerId, ErrorCode),
     /// Pass a signal to another node.
     Forward(Envelope),
+    /// A page says that it was served this, no more than a line could have carried.
+    Count(PeerId, Totals),
 }
 
 impl Effect {
     /// Whose socket it is for, or from.
     pub fn socket(&self) -> PeerId {
         match self {
-            Self::Send(peer, _) | Self::Close(peer, _) => *peer,
+            Self::Send(peer, _) | Self::Close(peer, _) | Self::Count(peer, _) => *peer,
             Self::Forward(envelope) => envelope.from,
         }
     }
@@ -119,6 +124,8 @@ struct Peer {
     /// In order.
     swarms: Vec<ContentId>,
     bucket: TokenBucket,
+    /// Since when it has not reported what it was served.
+    unreported_since: Instant,
 }
 
 impl Registry {
@@ -185,7 +192,9 @@ impl Registry {
 
     fn connect(&mut self, peer: PeerId, place: Place, now: Instant) {
         let bucket = TokenBucket::new(self.limits.messages, now);
-        self.peers.insert(peer, Peer { group: None, place, swarms: Vec::new(), bucket });
+        let unreported_since = now.checked_sub(plausible::BEFORE).unwrap_or(now);
+        let new = Peer { group: None, place, swarms: Vec::new(), bucket, unreported_since };
+        self.peers.insert(peer, new);
     }
 
     fn disconnect(&mut self, id: PeerId) {
@@ -254,6 +263,7 @@ impl Registry {
                 Ok(None)
             }
             ToCoord::Signal { to, signal } => self.relay(from, to, signal, seconds).map(Some),
+            ToCoord::Report { bytes } => Ok(self.report(from.peer, bytes, now)),
         }
     }
 
@@ -277,7 +287,9 @@ impl Registry {
             peer.group = Some(group);
             self.greeted += 1;
         }
-        Ok(Some(Effect::Send(from, FromCoord::Welcome { version: VERSION, peer: from })))
+        let report_every_ms = Some(REPORT_INTERVAL_MS);
+        let welcome = FromCoord::Welcome { version: VERSION, peer: from, report_every_ms };
+        Ok(Some(Effect::Send(from, welcome)))
     }
 
     fn join(
@@ -310,6 +322,13 @@ impl Registry {
             }
         }
         Ok(Some(Effect::Send(from.peer, FromCoord::Peers { content, peers })))
+    }
+
+    fn report(&mut self, from: PeerId, bytes: Totals, now: Instant) -> Option<Effect> {
+        let peer = self.peers.get_mut(&from)?;
+        let bytes = plausible(bytes, now.saturating_duration_since(peer.unreported_since));
+        peer.unreported_since = now;
+        Some(Effect::Count(from, bytes))
     }
 
     fn leave(&mut self, from: Asker, content: ContentId) {

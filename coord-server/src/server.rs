@@ -24,7 +24,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tower_http::cors::{Any, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
-use tower_http::trace::TraceLayer;
 
 use crate::asker::Secure;
 use crate::assets;
@@ -37,6 +36,7 @@ use crate::manifest::{self, Files, Manifests, Remote};
 use crate::metrics::{self, Metrics};
 use crate::origin::Origin;
 use crate::origin::proxy::{self, Proxy};
+use crate::requests::watched;
 use crate::signalling::{self, Hub};
 use crate::site::root::Root;
 use crate::site::{self, Site};
@@ -200,14 +200,23 @@ pub fn app(config: Config, life: &Lifetime) -> Result<Router, SetupError> {
     };
 
     let names = Names::default();
-    let dashboard = Dashboard::new(Arc::clone(&hub), metrics.clone(), names.clone(), has_others);
+    let token = config.dashboard_token;
+    let dashboard = Arc::new(Dashboard::new(
+        Arc::clone(&hub),
+        metrics.clone(),
+        names.clone(),
+        has_others,
+        token.clone(),
+    ));
+    life.tasks.spawn(Arc::clone(&dashboard).remember(life.stop.clone()));
+    let numbers = Arc::new(metrics::Shown { metrics: metrics.clone(), token });
     let shown = manifest::Shown { manifests, names, guard };
     let manifest = get(manifest::show).with_state(Arc::new(shown));
     let dcdn = Router::new()
         .route("/dcdn", get(dashboard::page))
         .route("/dcdn/", get(dashboard::page))
         .route("/dcdn/dashboard.js", get(dashboard::script))
-        .route("/dcdn/status.json", get(dashboard::status).with_state(Arc::new(dashboard)))
+        .route("/dcdn/dashboard.css", get(dashboard::style))
         .route("/dcdn/{*name}", get(assets::file))
         .with_state(config.assets.clone())
         .route("/dcdn/config.json", get(site_config).with_state(Arc::new(config.site)))
@@ -217,16 +226,18 @@ pub fn app(config: Config, life: &Lifetime) -> Result<Router, SetupError> {
         .layer(header_unless_set("cross-origin-resource-policy", "cross-origin"));
     let own = Router::new()
         .merge(dcdn)
+        // Not for other sites' pages, which the operator's browser may also have open.
+        .route("/dcdn/status.json", get(dashboard::status).with_state(dashboard))
         .route("/sw.js", get(assets::worker).with_state(config.assets))
         .route("/healthz", get(healthy))
         .route("/readyz", get(ready).with_state(life.clone()))
-        .route("/metrics", get(metrics::show).with_state(metrics))
+        .route("/metrics", get(metrics::show).with_state(numbers))
         .layer(no_sniffing())
         // In nobody's frame, where a click could be meant for something else.
         .layer(header_unless_set("content-security-policy", "frame-ancestors 'none'"))
         .layer(header_unless_set("referrer-policy", "no-referrer"));
     let proxies = Extension(Arc::new(config.proxies));
-    Ok(own.merge(site).layer(proxies).layer(TraceLayer::new_for_http()))
+    Ok(watched(own.merge(site).layer(proxies), metrics))
 }
 
 /// A store that another process has, as while one server takes over from another, is done

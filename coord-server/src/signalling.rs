@@ -16,13 +16,14 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{FromRequestParts, RawQuery, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use dcdn_protocol::message::coord::{ErrorCode, FromCoord, MAX_MESSAGE};
+use dcdn_protocol::message::coord::{ErrorCode, FromCoord, MAX_MESSAGE, ToCoord};
 use dcdn_protocol::{ContentId, PeerId, frame};
 use smallvec::SmallVec;
 use tokio::sync::mpsc;
 
 pub use self::origin::{AllowedOrigins, NotAnOrigin};
 use self::outbox::{Outbox, Outgoing, Room};
+pub use self::socket::End;
 use crate::asker::Asker;
 use crate::cluster::{self, Letter, NodeId};
 use crate::error::ApiError;
@@ -214,7 +215,14 @@ impl Hub {
             Ok(()) => event,
             Err(excess) => Event::Refused(ErrorCode::AddressLimit, excess.to_string()),
         };
-        self.perform(|registry| registry.handle(from, event, now));
+        let asks_for_peers = matches!(event, Event::Received(ToCoord::Join { .. }, _));
+        self.perform(|registry| {
+            let effects = registry.handle(from, event, now);
+            if asks_for_peers {
+                self.metrics.recommend.observe(now.elapsed().as_secs_f64());
+            }
+            effects
+        });
     }
 
     /// Has the registry decide something, and carries it out when others can have the
@@ -241,6 +249,7 @@ impl Hub {
     fn carry_out(&self, line: &Outbox, effect: Effect) {
         let socket = effect.socket();
         let outgoing = match effect {
+            Effect::Count(_, bytes) => return self.metrics.reported.add(&bytes),
             Effect::Forward(envelope) => return self.forward(Letter::Signal(envelope)),
             Effect::Send(_, message) => {
                 if let FromCoord::Error { code, .. } = &message {

@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use coord_server::limit::Rate;
 use coord_server::registry::{Effect, Event, Limits, MAX_WANT, Place, Recommendation, Registry};
-use dcdn_protocol::message::coord::{ErrorCode, FromCoord, MAX_HELD_RUNS, Signal, ToCoord};
+use dcdn_protocol::message::coord::{
+    ErrorCode, FromCoord, MAX_HELD_RUNS, REPORT_INTERVAL_MS, Signal, ToCoord,
+};
 use dcdn_protocol::{ChunkIndex, ChunkSet, ContentId, GroupId, PeerId, VERSION};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -144,7 +146,11 @@ fn check(
             model.0.remove(&from);
         }
         (Step::Hello { group }, None) => {
-            let welcome = FromCoord::Welcome { version: VERSION, peer: peer(from) };
+            let welcome = FromCoord::Welcome {
+                version: VERSION,
+                peer: peer(from),
+                report_every_ms: Some(REPORT_INTERVAL_MS),
+            };
             prop_assert_eq!(effects, &[Effect::Send(peer(from), welcome)]);
             model.0.insert(from, (Some(*group), swarms));
         }

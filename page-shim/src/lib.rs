@@ -43,6 +43,7 @@ pub mod node;
 pub mod pace;
 pub mod page;
 pub mod peer;
+pub mod report;
 pub mod senses;
 pub mod shim;
 pub mod signalling;

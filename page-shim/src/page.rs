@@ -13,6 +13,7 @@ use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures::channel::oneshot;
 use gloo_events::EventListener;
+use gloo_timers::callback::Timeout;
 use js_sys::{ArrayBuffer, Function};
 use serde::Serialize;
 use vecmap::VecMap;
@@ -24,7 +25,9 @@ use crate::browser;
 use crate::diagnosis::Facts;
 use crate::error::ShimError;
 use crate::manners::may_have_peers;
+use crate::mesh::Coordination;
 use crate::node::{Node, NodeEvent, Outlet, PeerReport};
+use crate::report::Reports;
 use crate::signalling::{Signalling, SocketEvent};
 
 /// Something that happened.
@@ -36,6 +39,8 @@ pub enum Event {
     Coord(SocketEvent),
     /// To the connections to peers.
     Node(NodeEvent),
+    /// The server is to hear of what the page was served.
+    ReportDue,
     /// The page goes away, perhaps into the back/forward cache.
     Hidden,
     /// The page comes back out of it.
@@ -112,6 +117,8 @@ struct Page {
     errands: VecMap<u32, (Errand, oneshot::Sender<Outcome>)>,
     next_question: u32,
     last_stats: Stats,
+    reports: Reports,
+    report_timer: Option<Timeout>,
     _lifecycle: [EventListener; 2],
 }
 
@@ -141,6 +148,8 @@ impl Page {
             errands: VecMap::new(),
             next_question: 0,
             last_stats: Stats::default(),
+            reports: Reports::default(),
+            report_timer: None,
             _lifecycle: lifecycle(&events)?,
             events,
         })
@@ -162,11 +171,20 @@ impl Page {
                 self.shake_hands();
             }
             Event::Restored => self.shake_hands(),
-            Event::Coord(SocketEvent::Open(me)) => self.node.on_socket_open(me),
+            Event::Coord(SocketEvent::Open { me, report_every_ms }) => {
+                self.reports.wanted(report_every_ms);
+                self.node.on_socket_open(me);
+                self.plan_report();
+            }
             Event::Coord(SocketEvent::Message(message)) => self.node.on_coord(message),
             Event::Coord(SocketEvent::Down) => self.node.on_socket_down(),
             Event::Node(event) => self.node.on_event(event),
+            Event::ReportDue => {
+                self.report_timer = None;
+                self.report_now();
+            }
             Event::Hidden => {
+                self.report_now();
                 self.tell_worker(&ToWorker::Bye);
                 self.disconnect();
             }
@@ -182,7 +200,13 @@ impl Page {
                     signalling.reachable(up);
                 }
             }
-            ToShim::Busy { open } => self.bridge.keep_alive(open),
+            ToShim::Busy { open, totals } => {
+                self.bridge.keep_alive(open);
+                if let Some(totals) = totals {
+                    self.reports.learn(totals);
+                    self.plan_report();
+                }
+            }
             ToShim::Stats { id, stats } => {
                 self.last_stats = stats;
                 if let Some(asker) = self.asked.remove(&id) {
@@ -263,6 +287,27 @@ impl Page {
                 // The worker's answer says the rest.
                 self.shake_hands();
             }
+        }
+    }
+
+    fn plan_report(&mut self) {
+        if self.report_timer.is_none()
+            && let Some(wait) = self.reports.due_in(browser::now())
+        {
+            let due = sender(&self.events, |()| Event::ReportDue);
+            let timer = Timeout::new(browser::whole_ms(wait), move || due(()));
+            self.report_timer = Some(timer);
+        }
+    }
+
+    /// Without a socket it waits for one.
+    fn report_now(&mut self) {
+        let Coordination::Up(_) = self.node.coordination() else { return };
+        if let Some(bytes) = self.reports.take(self.node.uploaded(), browser::now())
+            && let Some(signalling) = self.signalling.borrow().as_ref()
+        {
+            // A few numbers always fit.
+            let _ = signalling.send(&ToCoord::Report { bytes });
         }
     }
 

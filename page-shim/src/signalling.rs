@@ -41,8 +41,13 @@ const NORMAL_CLOSURE: u16 = 1000;
 /// What comes from the server's side.
 #[derive(Debug)]
 pub enum SocketEvent {
-    /// A socket is open, and this is our id on it.
-    Open(PeerId),
+    /// A socket is open.
+    Open {
+        /// Our id on it.
+        me: PeerId,
+        /// How often the server wants to hear what the page was served; `None` for never.
+        report_every_ms: Option<u32>,
+    },
     /// The server says something.
     Message(FromCoord),
     /// There is no socket: it closed, or the server is out of reach.
@@ -208,12 +213,12 @@ async fn session(link: &Link) -> Result<Option<u32>, ShimError> {
             }
             // A message that this version does not know is not for this version.
             RawEvent::Message(None) => {}
-            RawEvent::Message(Some(FromCoord::Welcome { version, peer })) => {
+            RawEvent::Message(Some(FromCoord::Welcome { version, peer: me, report_every_ms })) => {
                 if version != VERSION {
                     socket.close_with_code(NORMAL_CLOSURE)?;
                     break;
                 }
-                (link.emit)(SocketEvent::Open(peer));
+                (link.emit)(SocketEvent::Open { me, report_every_ms });
             }
             RawEvent::Message(Some(FromCoord::Goodbye { within_ms })) => goodbye = Some(within_ms),
             RawEvent::Message(Some(message)) => (link.emit)(SocketEvent::Message(message)),

@@ -58,11 +58,12 @@ fn what_pages_say_to_the_coordination_server_and_hear_from_it() {
         ToCoord::Leave { content: CONTENT },
         ToCoord::Signal { to: PEER, signal: signal.clone() },
         ToCoord::Signal { to: PEER, signal: candidate(None, None) },
+        ToCoord::Report { bytes: Totals { bytes_http: 1 << 40, ..Totals::default() } },
         ToCoord::Signal { to: PEER, signal: Signal::Answer { sdp: String::new() } },
     ]);
     let expected = Recommended { peer: PEER, expected: chunks() };
     goes_round(&[
-        FromCoord::Welcome { version: 2, peer: PEER },
+        FromCoord::Welcome { version: 2, peer: PEER, report_every_ms: Some(30_000) },
         FromCoord::Peers { content: CONTENT, peers: vec![expected, PEER.into()] },
         FromCoord::Signal { from: PEER, signal: Signal::Offer { sdp: "v=0\r\n".to_owned() } },
         FromCoord::Error { code: ErrorCode::RateLimit, message: String::new(), peer: None },
@@ -122,7 +123,8 @@ fn what_a_page_and_its_worker_say_to_each_other() {
         ToShim::Outcome { id: 2, outcome: Outcome { ok: true, bytes: 5, error: None } },
         ToShim::Event { event: progress },
         ToShim::Event { event: PageEvent::Done { url: url() } },
-        ToShim::Busy { open: true },
+        ToShim::Busy { open: true, totals: None },
+        ToShim::Busy { open: false, totals: Some(Totals { bytes_p2p: 7, ..Totals::default() }) },
     ]);
 }
 

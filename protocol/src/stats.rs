@@ -62,3 +62,18 @@ pub struct Totals {
     /// To other visitors, by this page.
     pub bytes_uploaded: u64,
 }
+
+impl Totals {
+    /// What has been added to `earlier`. Sums that went down began anew, as those of a worker
+    /// do that was stopped meanwhile.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let grown = |now: u64, then: u64| now.checked_sub(then).unwrap_or(now);
+        Self {
+            bytes_http: grown(self.bytes_http, earlier.bytes_http),
+            bytes_p2p: grown(self.bytes_p2p, earlier.bytes_p2p),
+            bytes_cache: grown(self.bytes_cache, earlier.bytes_cache),
+            bytes_uploaded: grown(self.bytes_uploaded, earlier.bytes_uploaded),
+        }
+    }
+}

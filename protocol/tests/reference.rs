@@ -6,8 +6,11 @@ use std::fmt::Write as _;
 
 use dcdn_protocol::chunk::{ChunkIndex, ChunkSet, Layout};
 use dcdn_protocol::frame;
-use dcdn_protocol::message::coord::{ErrorCode, FromCoord, Recommended, Signal, ToCoord};
+use dcdn_protocol::message::coord::{
+    ErrorCode, FromCoord, REPORT_INTERVAL_MS, Recommended, Signal, ToCoord,
+};
 use dcdn_protocol::message::peer::{ChunkFailReason, PeerMessage};
+use dcdn_protocol::stats::Totals;
 use dcdn_protocol::{ChunkHash, ContentId, GroupId, Manifest, PeerId, VERSION};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -42,6 +45,9 @@ fn to_coord() -> Vec<ToCoord> {
         ToCoord::Leave { content },
         ToCoord::Signal { to: PeerId([2; 16]), signal: Signal::Offer { sdp: "v=0\r\n…".into() } },
         ToCoord::Signal { to: PeerId([2; 16]), signal: candidate() },
+        ToCoord::Report {
+            bytes: Totals { bytes_http: 262_144, bytes_p2p: 2_883_584, ..Totals::default() },
+        },
     ]
 }
 
@@ -51,7 +57,11 @@ fn from_coord() -> Vec<FromCoord> {
         Recommended::from(PeerId([3; 16])),
     ];
     vec![
-        FromCoord::Welcome { version: VERSION, peer: PeerId([1; 16]) },
+        FromCoord::Welcome {
+            version: VERSION,
+            peer: PeerId([1; 16]),
+            report_every_ms: Some(REPORT_INTERVAL_MS),
+        },
         FromCoord::Peers { content: content(), peers },
         FromCoord::Signal {
             from: PeerId([2; 16]),
@@ -134,7 +144,8 @@ fn every_kind(to: &ToCoord, from: &FromCoord, peer: &PeerMessage) {
         | ToCoord::Join { .. }
         | ToCoord::Have { .. }
         | ToCoord::Leave { .. }
-        | ToCoord::Signal { .. } => {}
+        | ToCoord::Signal { .. }
+        | ToCoord::Report { .. } => {}
     }
     match from {
         FromCoord::Welcome { .. }

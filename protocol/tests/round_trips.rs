@@ -5,6 +5,7 @@ use dcdn_protocol::config::PageSettings;
 use dcdn_protocol::frame;
 use dcdn_protocol::message::coord::{ErrorCode, FromCoord, Recommended, Signal, ToCoord};
 use dcdn_protocol::message::peer::{ChunkFailReason, PeerMessage};
+use dcdn_protocol::stats::Totals;
 use dcdn_protocol::{
     ByteRange, ChunkHash, ContentId, GroupId, Manifest, PeerId, PolicyName, SiteConfig,
 };
@@ -61,6 +62,10 @@ fn to_coord() -> impl Strategy<Value = ToCoord> {
         (content(), chunk_set()).prop_map(|(content, have)| ToCoord::Have { content, have }),
         content().prop_map(|content| ToCoord::Leave { content }),
         (peer(), signal()).prop_map(|(to, signal)| ToCoord::Signal { to, signal }),
+        any::<[u64; 4]>().prop_map(|[bytes_http, bytes_p2p, bytes_cache, bytes_uploaded]| {
+            let bytes = Totals { bytes_http, bytes_p2p, bytes_cache, bytes_uploaded };
+            ToCoord::Report { bytes }
+        }),
     ]
 }
 
@@ -70,7 +75,9 @@ fn recommended() -> impl Strategy<Value = Recommended> {
 
 fn from_coord() -> impl Strategy<Value = FromCoord> {
     prop_oneof![
-        (any::<u16>(), peer()).prop_map(|(version, peer)| FromCoord::Welcome { version, peer }),
+        (any::<u16>(), peer(), option::of(any::<u32>())).prop_map(|(version, peer, every)| {
+            FromCoord::Welcome { version, peer, report_every_ms: every }
+        }),
         (content(), vec(recommended(), 0..6))
             .prop_map(|(content, peers)| FromCoord::Peers { content, peers }),
         (peer(), signal()).prop_map(|(from, signal)| FromCoord::Signal { from, signal }),
@@ -356,7 +363,7 @@ fn messages_are_written_as_they_always_were() {
             ),
         ),
         (
-            serde_json::to_string(&FromCoord::Welcome { version: 2, peer }),
+            serde_json::to_string(&FromCoord::Welcome { version: 2, peer, report_every_ms: None }),
             format!(r#"{{"type":"welcome","version":2,"peer":"{cd}"}}"#),
         ),
         (

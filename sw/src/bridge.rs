@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use dcdn_protocol::message::shim::{BODY, HANDSHAKE, RECONNECT, SHELL, ToShim, ToWorker};
+use dcdn_protocol::message::shim::{
+    BODY, HANDSHAKE, KEEP_ALIVE, RECONNECT, SHELL, ToShim, ToWorker,
+};
 use dcdn_protocol::{SiteConfig, VERSION};
 use dcdn_swarm::Input;
 use js_sys::{Array, ArrayBuffer, Uint8Array};
@@ -43,7 +45,11 @@ impl Engine {
                     spawn_local(async move { engine.keep_parts(urls).await });
                 }
             }
-            // That it came is all that a ping is for.
+            KEEP_ALIVE => {
+                // That it came is what keeps the worker alive.
+                let state = self.state();
+                state.pages.tell_one_busy(&client, state.open_readers > 0);
+            }
             _ => {}
         }
     }
@@ -231,7 +237,7 @@ impl Engine {
             page.coord.clone_from(&config.coord);
             page.post(&ToShim::Welcome { version: VERSION, config });
             if state.open_readers > 0 {
-                page.post(&ToShim::Busy { open: true });
+                page.post(&ToShim::Busy { open: true, totals: None });
             }
             // What the page itself is reading is joined below, with a wish for peers.
             let reads = |content| {

@@ -321,9 +321,7 @@ impl Engine {
         let mut state = self.state();
         state.open_readers += 1;
         if state.open_readers == 1 {
-            for (_, page) in state.pages.greeted() {
-                page.post(&ToShim::Busy { open: true });
-            }
+            state.pages.tell_busy(true);
         }
     }
 
@@ -333,9 +331,7 @@ impl Engine {
         state.open_readers -= 1;
         if state.open_readers == 0 {
             state.until_idle.clear();
-            for (_, page) in state.pages.greeted() {
-                page.post(&ToShim::Busy { open: false });
-            }
+            state.pages.tell_busy(false);
         }
     }
 

@@ -134,6 +134,21 @@ impl Pages {
         self.pages.iter().filter(|(_, page)| page.greeted)
     }
 
+    /// Tells the pages that have said hello whether responses are open, and each what it was
+    /// served.
+    pub fn tell_busy(&self, open: bool) {
+        for client in self.greeted().map(|(client, _)| client) {
+            self.tell_one_busy(client, open);
+        }
+    }
+
+    /// The same for `client` alone.
+    pub fn tell_one_busy(&self, client: &str, open: bool) {
+        let Some(page) = self.pages.get(client) else { return };
+        let totals = self.tallies.get(client).map(Tally::totals);
+        page.post(&ToShim::Busy { open, totals });
+    }
+
     /// What `client` was served so far.
     pub fn tally(&mut self, client: &str) -> &mut Tally {
         self.tallies.entry(client.to_owned()).or_default()

@@ -97,6 +97,17 @@ impl Tally {
         Delivered { loaded, is_news, completed }
     }
 
+    /// Sums over the resources.
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for Line { stats, .. } in &self.urls {
+            totals.bytes_http += stats.bytes_http;
+            totals.bytes_p2p += stats.bytes_p2p;
+            totals.bytes_cache += stats.bytes_cache;
+        }
+        totals
+    }
+
     /// The statistics, with times from the page's navigationStart.
     pub fn report(&self, time_origin: f64) -> Stats {
         let urls: Vec<UrlStats> = self
@@ -112,13 +123,7 @@ impl Tally {
                 stats
             })
             .collect();
-        let mut totals = Totals::default();
-        for stats in &urls {
-            totals.bytes_http += stats.bytes_http;
-            totals.bytes_p2p += stats.bytes_p2p;
-            totals.bytes_cache += stats.bytes_cache;
-        }
-        Stats { urls, totals }
+        Stats { urls, totals: self.totals() }
     }
 }
 

@@ -101,6 +101,7 @@ impl Coord {
                 Effect::Send(to, message) => self.carry_out(viewer_of(to), message, ctx),
                 // A server that is alone has nowhere to forward to.
                 Effect::Forward(_) => ctx.totals.violations.push("a letter to nobody".to_owned()),
+                Effect::Count(..) => ctx.totals.violations.push("a report".to_owned()),
                 Effect::Close(..) => ctx.totals.violations.push("a socket was closed".to_owned()),
             }
         }

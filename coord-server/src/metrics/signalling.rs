@@ -6,6 +6,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
 use crate::registry::Event;
+use crate::signalling::End;
 
 /// Messages from pages by `type`.
 #[derive(Debug)]
@@ -21,14 +22,26 @@ pub(super) struct MessageLabels {
     r#type: &'static str,
 }
 
+/// Sockets that ended, by how.
+#[derive(Debug)]
+pub struct Ends([Counter; HOWS.len()]);
+
+/// How a socket ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct EndLabels {
+    how: &'static str,
+}
+
+const HOWS: [&str; 6] = ["gone", "dead", "refused", "silent", "too_long", "stopping"];
+
 /// Why a message was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct RefusalLabels {
     code: &'static str,
 }
 
-const KINDS: [&str; 9] =
-    ["hello", "join", "have", "leave", "offer", "answer", "candidate", "garbled", "beat"];
+const KINDS: [&str; 10] =
+    ["hello", "join", "have", "leave", "offer", "answer", "candidate", "garbled", "beat", "report"];
 
 const CODES: [ErrorCode; 7] = [
     ErrorCode::BadMessage,
@@ -60,6 +73,26 @@ impl Messages {
             Event::Garbled(..) => 7,
             // Sockets that open, are refused and close are no messages and not counted here.
             Event::Beat(_) | Event::Refused(..) | Event::Connected(_) | Event::Disconnected => 8,
+            Event::Received(ToCoord::Report { .. }, _) => 9,
+        };
+        &self.0[place]
+    }
+}
+
+impl Ends {
+    pub(super) fn new(family: &Family<EndLabels, Counter>) -> Self {
+        Self(HOWS.map(|how| family.get_or_create_owned(&EndLabels { how })))
+    }
+
+    /// The counter of such ends.
+    pub fn of(&self, end: End) -> &Counter {
+        let place = match end {
+            End::Gone => 0,
+            End::Dead => 1,
+            End::Refused(_) => 2,
+            End::Silent => 3,
+            End::TooLong => 4,
+            End::Stopping { .. } => 5,
         };
         &self.0[place]
     }

@@ -25,7 +25,7 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// What servers believe of whoever is before them. From a visitor it is not true.
-const SAID_BY_PROXIES: [HeaderName; 6] = [
+pub(crate) const SAID_BY_PROXIES: [HeaderName; 6] = [
     FORWARDED_FOR,
     FORWARDED_HOST,
     FORWARDED_PROTO,

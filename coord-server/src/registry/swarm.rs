@@ -113,12 +113,12 @@ impl Swarm {
         self.hungry.retain(|it| it.who.peer != peer);
     }
 
-    /// Whether no member is on this node.
-    /// Browsers with a socket on this node.
+    /// Browsers that this node knows of.
     pub fn browsers(&self) -> usize {
         self.browsers.len()
     }
 
+    /// Whether no member is on this node.
     pub fn is_empty(&self) -> bool {
         self.local == 0
     }

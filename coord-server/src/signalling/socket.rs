@@ -35,7 +35,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How a socket's time ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+pub enum End {
     /// The other side closed it, or it broke.
     Gone,
     /// It does not answer, or does not take what is sent to it.
@@ -47,7 +47,10 @@ enum End {
     /// A message over [`MAX_MESSAGE`].
     TooLong,
     /// The server stops; pages come back spread over this time.
-    Stopping { within_ms: u32 },
+    Stopping {
+        /// In milliseconds.
+        within_ms: u32,
+    },
 }
 
 /// Serves a socket until it ends. At that moment, however it comes, the peer is
@@ -66,6 +69,7 @@ pub(super) async fn attend(
         end = converse(&mut presence, &mut socket, &outbox) => end,
     };
     tracing::debug!(peer = %presence.peer, ?end, "socket ends");
+    hub.metrics.ends.of(end).inc();
     drop(presence);
     // Whoever does not listen to the last words either is left alone.
     let _ = timeout(FAREWELL, part(end, socket)).await;

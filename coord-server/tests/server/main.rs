@@ -9,6 +9,7 @@ mod cluster;
 mod dashboard;
 mod hostile;
 mod manifest;
+mod operation;
 mod origin;
 mod program;
 mod settings;

@@ -280,7 +280,7 @@ impl Page {
 
     pub async fn hello(&mut self, group: u8) {
         self.say(&ToCoord::Hello { version: VERSION, group: GroupId([group; 16]) }).await;
-        let FromCoord::Welcome { version: VERSION, peer } = self.hear().await else {
+        let FromCoord::Welcome { version: VERSION, peer, .. } = self.hear().await else {
             panic!("no welcome");
         };
         self.id = peer;

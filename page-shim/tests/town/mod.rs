@@ -51,7 +51,10 @@ impl Relay {
                 swarm.push(Recommended { peer: from, expected: have });
                 state.send(from, FromCoord::Peers { content, peers });
             }
-            ToCoord::Hello { .. } | ToCoord::Have { .. } | ToCoord::Leave { .. } => {}
+            ToCoord::Hello { .. }
+            | ToCoord::Have { .. }
+            | ToCoord::Leave { .. }
+            | ToCoord::Report { .. } => {}
         }
     }
 }

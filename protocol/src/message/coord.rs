@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::flat::flat;
+use crate::stats::Totals;
 use crate::{ChunkSet, ContentId, GroupId, PeerId};
 
 /// Most bytes of one message in either direction.
@@ -27,6 +28,9 @@ pub const MAX_HELD_RUNS: usize = 64;
 
 /// Least milliseconds between two [`ToCoord::Have`] of one content.
 pub const HAVE_INTERVAL_MS: u32 = 5_000;
+
+/// Least milliseconds between two [`ToCoord::Report`], as servers ask for it.
+pub const REPORT_INTERVAL_MS: u32 = 30_000;
 
 /// From a page.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -70,6 +74,13 @@ pub enum ToCoord {
         /// What to pass.
         signal: Signal,
     },
+    /// What the page was served, and from where, since it last said so. Only to a server that
+    /// has asked for it, as often as that says at the most, and once more when the page goes.
+    /// Not answered.
+    Report {
+        /// Bytes since the last report; those of a socket that broke come with the next.
+        bytes: Totals,
+    },
 }
 
 /// To a page.
@@ -82,6 +93,9 @@ pub enum FromCoord {
         version: u16,
         /// The id that the page has on this socket.
         peer: PeerId,
+        /// Least milliseconds between two [`ToCoord::Report`]; none are wanted if it is not
+        /// there, as of a server that does not know them.
+        report_every_ms: Option<u32>,
     },
     /// Answer to [`ToCoord::Join`]: members of the swarm, never of the same group.
     Peers {
@@ -192,12 +206,14 @@ flat! {
         have: ChunkSet,
         to: PeerId,
         signal: Signal,
+        bytes: Totals,
     } {
         Hello = "hello" { version, group },
         Join = "join" { content, want, have or_default },
         Have = "have" { content, have },
         Leave = "leave" { content },
         Signal = "signal" { to, signal },
+        Report = "report" { bytes },
     }
 }
 
@@ -209,11 +225,12 @@ flat! {
         from: PeerId,
         signal: Signal,
         within_ms("withinMs"): u32,
+        report_every_ms("reportEveryMs"): u32,
         code: ErrorCode,
         message: String,
         peer: PeerId,
     } {
-        Welcome = "welcome" { version, peer },
+        Welcome = "welcome" { version, peer, report_every_ms or_none },
         Peers = "peers" { content, peers },
         Signal = "signal" { from, signal },
         Goodbye = "goodbye" { within_ms },

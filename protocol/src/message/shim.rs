@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::flat::flat;
 use super::peer::ChunkFailReason;
 use crate::config::{PageSettings, SiteConfig};
-use crate::stats::Stats;
+use crate::stats::{Stats, Totals};
 use crate::{ChunkIndex, ChunkSet, ContentId, PeerId};
 
 /// `type` of the `ServiceWorker.postMessage` that hands over the port, as its
@@ -260,10 +260,13 @@ pub enum ToShim {
         /// The peer.
         peer: PeerId,
     },
-    /// Responses are open (or no longer): the page sends [`KEEP_ALIVE`] meanwhile.
+    /// Responses are open (or no longer): the page sends [`KEEP_ALIVE`] meanwhile. Said again
+    /// in answer to each of those.
     Busy {
         /// Whether any is.
         open: bool,
+        /// What this page was served until now; not there if that is nothing.
+        totals: Option<Totals>,
     },
     /// Answer to [`ToWorker::StatsRequest`].
     Stats {
@@ -374,6 +377,7 @@ flat! {
         chunk: ChunkIndex,
         size: u32,
         open: bool,
+        totals: Totals,
         id: u32,
         stats: Stats,
         outcome: Outcome,
@@ -388,7 +392,7 @@ flat! {
         Cancel = "cancel" { peer, content, chunk },
         Salvage = "salvage" { peer, content, chunk },
         Ban = "ban" { peer },
-        Busy = "busy" { open },
+        Busy = "busy" { open, totals or_none },
         Stats = "stats" { id, stats },
         Outcome = "outcome" { id, outcome },
         Event = "event" { event },
