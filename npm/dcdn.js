@@ -34,6 +34,7 @@ function absent(reason) {
       ...status,
       controlled: false,
       coordination: 'closed',
+      refused: null,
       consent: false,
       not_uploading: null,
       peers: [],

@@ -57,6 +57,8 @@ export interface Settings {
   mixed_http_percent?: number;
   /** Base URL of another coordination server. */
   coord?: string;
+  /** Join token, where the site asks for one; a new one counts from the next socket on. */
+  token?: string;
 }
 
 export interface Done {
@@ -79,6 +81,8 @@ export interface Diagnosis extends Status {
   controlled: boolean;
   /** The signalling socket. */
   coordination: 'connecting' | 'open' | 'closed';
+  /** Why the coordination server has refused this page, if it has. */
+  refused: string | null;
   /** Whether the page may have peers. */
   consent: boolean;
   /** Why nothing is uploaded, if nothing is. */

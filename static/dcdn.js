@@ -5,7 +5,8 @@
 // Registers the service worker and starts the page's part of it. Whatever is in
 // the way, the page works as without DCDN, and `dcdn.diagnose()` says what it was.
 // `data-policy`, `data-slack-ms`, `data-slack-percent`, `data-mixed-http-percent` and
-// `data-coord` on the tag override the site's configuration for this page; `?dcdn=off` in
+// `data-coord` on the tag override the site's configuration for this page, `data-token` is its join
+// token where the site asks for one; `?dcdn=off` in
 // the page's address switches it off, `?dcdn=debug` there or `data-debug` on the tag shows an
 // overlay that says what it does.
 
@@ -143,7 +144,7 @@ const api = () => ({
 
   /**
    * Other settings for this page from now on: any of `{policy, slack_ms, slack_percent,
-   * mixed_http_percent, coord}`; those that are not named stay, `undefined` takes one back to the
+   * mixed_http_percent, coord, token}`; those that are not named stay, `undefined` takes one back to the
    * site's own. What is under way goes on as it began. Resolves, and never rejects, to `{ok, error}`;
    * nothing changes if one of them makes no sense.
    */
@@ -162,7 +163,7 @@ const api = () => ({
   consent: (given) => tell((it) => it.consent(given === true)),
 
   /**
-   * Why there is P2P or why not: `{mode, reason, controlled, coordination, consent, not_uploading,
+   * Why there is P2P or why not: `{mode, reason, controlled, coordination, refused, consent, not_uploading,
    * peers: [{peer, state, bytes_in, bytes_out, rtt_ms}], tried, failed, banned, urls: [{url, shared,
    * reason}], sentences}`. `urls` are the media elements' that DCDN has not served; the server is asked
    * why not.
@@ -172,6 +173,7 @@ const api = () => ({
     const controlled = Boolean(navigator.serviceWorker?.controller);
     const found = await attempt((it) => it.diagnose(), {
       coordination: 'closed',
+      refused: null,
       consent: false,
       not_uploading: null,
       peers: [],
@@ -260,15 +262,15 @@ function ownTag() {
 
 /** The settings on our own script tag. */
 function readTag() {
-  const { policy, coord, ...rest } = ownTag()?.dataset ?? {};
+  const { policy, coord, token, ...rest } = ownTag()?.dataset ?? {};
   const numbers = Object.entries(NUMBERS).map(([name, { key }]) => [name, rest[key]]);
-  const { found, mistakes } = check({ policy, coord, ...Object.fromEntries(numbers) });
+  const { found, mistakes } = check({ policy, coord, token, ...Object.fromEntries(numbers) });
   mistakes.forEach((mistake) => console.warn(`dcdn: ${mistake}`));
   return found;
 }
 
 /** Those of some settings that make sense, and what is wrong with the others. */
-function check({ policy, coord, ...numbers }) {
+function check({ policy, coord, token, ...numbers }) {
   const found = {};
   const mistakes = [];
   if (POLICIES.includes(policy)) {
@@ -284,6 +286,7 @@ function check({ policy, coord, ...numbers }) {
     else mistakes.push(`${name} is a number from 0 to ${most}, not "${value}"`);
   }
   if (coord) found.coord = String(coord);
+  if (token) found.token = String(token);
   return { found, mistakes };
 }
 

@@ -4,6 +4,7 @@ mod addresses;
 mod limits;
 mod manners;
 mod operation;
+mod tokens;
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,7 @@ use dcdn_protocol::{PolicyName, SiteConfig};
 
 pub use self::operation::LogFormat;
 use self::operation::OperationArgs;
+pub use self::tokens::Issue;
 use crate::settings::DEFAULT_FILE;
 use crate::store_path;
 
@@ -48,6 +50,9 @@ pub enum Task {
     /// Makes the manifests of a directory ahead, so that the server need not when visitors
     /// come. They count for copies of the files that keep length and time of modification
     Manifest(Ahead),
+
+    /// Prints a join token for a server with --join-secret-file
+    Token(Issue),
 
     /// Looks after dcdn.toml
     #[command(subcommand)]
@@ -209,6 +214,9 @@ pub struct Args {
 
     #[command(flatten)]
     operation: OperationArgs,
+
+    #[command(flatten)]
+    tokens: tokens::TokenArgs,
 }
 
 impl Args {
@@ -261,6 +269,7 @@ impl Args {
         config.signalling.socket.min_viewers = config.site.min_viewers as usize;
         config.redis = self.sockets.redis();
         config.addresses = self.addresses.limits();
+        config.tokens = self.tokens.tokens()?;
         config.proxies = self.addresses.proxies();
         config.dashboard_token = self.operation.dashboard_token()?;
         Ok(config)

@@ -16,6 +16,7 @@ use crate::manifest::store::StoreError;
 use crate::origin::OriginSettings;
 use crate::signalling::{self, AllowedOrigins};
 use crate::tls::{TlsError, TlsFiles};
+use crate::tokens::Tokens;
 
 /// Everything that [`run`](crate::run) needs to know.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub struct Config {
     pub assets: Assets,
     /// Pages that may open a signalling socket.
     pub origins: AllowedOrigins,
+    /// What pages that open one must show, if anything.
+    pub tokens: Option<Tokens>,
     /// Bounds and times of signalling.
     pub signalling: signalling::Limits,
     /// Bounds for one network address.
@@ -74,6 +77,7 @@ impl Config {
             cache_control: None,
             assets: Assets::embedded(),
             origins: AllowedOrigins::default(),
+            tokens: None,
             signalling: signalling::Limits::default(),
             addresses: AddressLimits::default(),
             proxies: Proxies::default(),

@@ -32,6 +32,7 @@ mod server;
 pub mod signalling;
 pub mod site;
 pub mod tls;
+pub mod tokens;
 
 pub use assets::Assets;
 pub use config::{Config, SetupError, Source};

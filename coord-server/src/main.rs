@@ -39,6 +39,10 @@ fn perform() -> anyhow::Result<()> {
     match task {
         None => start(&serve),
         Some(Task::Manifest(ahead)) => make_manifests(&ahead),
+        Some(Task::Token(issue)) => {
+            println!("{}", issue.token()?);
+            Ok(())
+        }
         Some(Task::Config(ConfigTask::Check { file })) => {
             let count = settings::check(&file)?;
             println!("{}: {count} settings, no mistakes", file.display());

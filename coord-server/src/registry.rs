@@ -219,7 +219,9 @@ impl Registry {
             Err(Refusal::too_much())
         } else {
             match (peer.group, message) {
-                (None, Ok(ToCoord::Hello { version, group })) => self.hello(from, version, group),
+                (None, Ok(ToCoord::Hello { version, group, .. })) => {
+                    self.hello(from, version, group)
+                }
                 (None, _) => Err(Refusal::new(ErrorCode::HelloFirst, "say hello first")),
                 (Some(_), Err(why)) => Err(Refusal::new(ErrorCode::BadMessage, why)),
                 (Some(group), Ok(message)) => {
@@ -390,7 +392,8 @@ impl Registry {
             ErrorCode::Version
             | ErrorCode::HelloFirst
             | ErrorCode::RateLimit
-            | ErrorCode::AddressLimit => {
+            | ErrorCode::AddressLimit
+            | ErrorCode::Token => {
                 self.disconnect(from);
                 vec![told, Effect::Close(from, code)]
             }

@@ -170,6 +170,7 @@ pub fn app(config: Config, life: &Lifetime) -> Result<Router, SetupError> {
         Guard::new(config.signalling.sockets, config.addresses, metrics.address_refusals.clone());
     let limits = config.signalling;
     let hub = Hub::new(limits, config.origins, guard.clone(), Arc::clone(&metrics), life.clone());
+    let hub = hub.with_tokens(config.tokens);
     let has_others = config.redis.is_some();
     let hub = match config.redis {
         Some(redis) => in_touch(hub, redis, life),

@@ -9,7 +9,7 @@ mod outbox;
 mod socket;
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::Bytes;
 use axum::extract::ws::WebSocketUpgrade;
@@ -21,7 +21,7 @@ use dcdn_protocol::{ContentId, PeerId, frame};
 use smallvec::SmallVec;
 use tokio::sync::mpsc;
 
-pub use self::origin::{AllowedOrigins, NotAnOrigin};
+pub use self::origin::{AllowedOrigins, NotAnOrigin, is_same_origin};
 use self::outbox::{Outbox, Outgoing, Room};
 pub use self::socket::End;
 use crate::asker::Asker;
@@ -31,6 +31,7 @@ use crate::limit::address::{Guard, NoSocket, SocketPermit};
 use crate::metrics::Metrics;
 use crate::registry::{self, Effect, Event, PeerMap, Place, Registry, RemoteMember};
 use crate::server::Lifetime;
+use crate::tokens::Tokens;
 
 /// Pages per second that may come back when a server has stopped. Whoever takes over also
 /// has a hello and a join of each to answer.
@@ -77,6 +78,7 @@ pub struct Hub {
     limits: Limits,
     origins: AllowedOrigins,
     guard: Guard,
+    tokens: Option<Tokens>,
     metrics: Arc<Metrics>,
     life: Lifetime,
     room: Room,
@@ -84,6 +86,15 @@ pub struct Hub {
     node: NodeId,
     /// The way to other nodes, if there are any.
     post: Option<mpsc::Sender<Letter>>,
+}
+
+/// Whose socket it is.
+#[derive(Debug)]
+struct Caller {
+    permit: SocketPermit,
+    place: Place,
+    /// Of its page, where tokens are asked for.
+    origin: Option<HeaderValue>,
 }
 
 /// What is to be done for the socket at the end of `line`.
@@ -171,6 +182,7 @@ impl Hub {
             limits,
             origins,
             guard,
+            tokens: None,
             metrics,
             life,
             room: Room { messages: limits.queue, bytes: limits.queue_bytes },
@@ -184,6 +196,11 @@ impl Hub {
     /// the first is.
     fn return_within_ms(&self) -> u32 {
         *self.return_within_ms.get_or_init(|| return_within_ms(self.lock().lines.len()))
+    }
+
+    /// Asks pages for tokens.
+    pub fn with_tokens(self, tokens: Option<Tokens>) -> Self {
+        Self { tokens, ..self }
     }
 
     /// Has letters for peers of other nodes go to `post`.
@@ -208,11 +225,11 @@ impl Hub {
     }
 
     /// Passes a socket's event on and carries out what follows.
-    fn handle(&self, from: PeerId, event: Event, permit: &SocketPermit) {
+    fn handle(&self, from: PeerId, event: Event, caller: &Caller) {
         self.metrics.messages.of(&event).inc();
         let now = Instant::now();
-        let event = match permit.hear(&event, now) {
-            Ok(()) => event,
+        let event = match caller.permit.hear(&event, now) {
+            Ok(()) => self.with_token(event, caller),
             Err(excess) => Event::Refused(ErrorCode::AddressLimit, excess.to_string()),
         };
         let asks_for_peers = matches!(event, Event::Received(ToCoord::Join { .. }, _));
@@ -223,6 +240,20 @@ impl Hub {
             }
             effects
         });
+    }
+
+    /// A hello without a good token is refused, where there must be one.
+    fn with_token(&self, event: Event, caller: &Caller) -> Event {
+        let (Some(tokens), Event::Received(ToCoord::Hello { token, .. }, _)) =
+            (&self.tokens, &event)
+        else {
+            return event;
+        };
+        let origin = caller.origin.as_ref().and_then(|it| it.to_str().ok());
+        match tokens.check(token.as_deref(), origin, SystemTime::now()) {
+            Ok(()) => event,
+            Err(why) => Event::Refused(ErrorCode::Token, why.to_string()),
+        }
     }
 
     /// Has the registry decide something, and carries it out when others can have the
@@ -317,7 +348,11 @@ pub async fn open(
         Ok(permit) => permit,
         Err(full) => return too_many(full),
     };
-    let place = visitor.map_or(Place::UNKNOWN, Place::from);
+    let caller = Caller {
+        permit,
+        place: visitor.map_or(Place::UNKNOWN, Place::from),
+        origin: request.headers().get(header::ORIGIN).filter(|_| hub.tokens.is_some()).cloned(),
+    };
     let (mut parts, _) = request.into_parts();
     match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
         Ok(upgrade) => upgrade
@@ -328,7 +363,7 @@ pub async fn open(
             .max_write_buffer_size(socket::WRITE_AT_ONCE + 4 * MAX_MESSAGE)
             .on_upgrade(move |socket| {
                 let tasks = hub.life.tasks.clone();
-                tasks.track_future(socket::attend(hub, socket, place, permit))
+                tasks.track_future(socket::attend(hub, socket, caller))
             }),
         Err(rejection) => {
             ApiError::new(rejection.status(), "bad_upgrade", rejection.body_text()).into_response()

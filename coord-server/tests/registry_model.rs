@@ -96,7 +96,7 @@ fn event(step: &Step) -> Event {
         Step::Disconnect => Event::Disconnected,
         Step::Garble => Event::Garbled("noise".to_owned(), 100),
         Step::Hello { group } => {
-            received(ToCoord::Hello { version: VERSION, group: GroupId([group; 16]) })
+            received(ToCoord::Hello { version: VERSION, group: GroupId([group; 16]), token: None })
         }
         Step::Join { content, want, runs } => {
             received(ToCoord::Join { content: id(content), want, have: scattered(runs) })

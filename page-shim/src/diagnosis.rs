@@ -4,7 +4,7 @@ use crate::manners::Restraint;
 use crate::mesh::{Coordination, Counts};
 
 /// What the answer depends on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Facts {
     /// The browser has `RTCPeerConnection`.
     pub peer_connections: bool,
@@ -16,6 +16,8 @@ pub struct Facts {
     pub restraint: Option<Restraint>,
     /// The signalling socket.
     pub coordination: Coordination,
+    /// Why the coordination server has closed the last socket, if it did: its own words.
+    pub refused: Option<String>,
     /// Connections that are open now.
     pub open: u32,
     /// What has happened so far.
@@ -58,7 +60,7 @@ pub fn sentences(facts: &Facts, slow: usize) -> Vec<String> {
 }
 
 fn headline(facts: &Facts) -> String {
-    let Facts { open, counts, .. } = *facts;
+    let Facts { open, counts, ref refused, .. } = *facts;
     if !facts.peer_connections {
         return "This browser has no WebRTC, so nothing comes from peers; the cache still works."
             .to_owned();
@@ -72,6 +74,12 @@ fn headline(facts: &Facts) -> String {
     }
     if open > 0 {
         return format!("Connected to {open} {}.", if open == 1 { "peer" } else { "peers" });
+    }
+    if let (Coordination::Down, Some(why)) = (facts.coordination, refused) {
+        return format!(
+            "The coordination server has refused this page ({why}), so no peers can be found; \
+             it is tried again from time to time."
+        );
     }
     match facts.coordination {
         Coordination::Pending => "Still connecting to the coordination server.",
@@ -105,6 +113,7 @@ mod tests {
         consent: true,
         restraint: None,
         coordination: Coordination::Up(PeerId([1; 16])),
+        refused: None,
         open: 0,
         counts: Counts { tried: 0, failed: 0, banned: 0 },
     };
@@ -118,6 +127,11 @@ mod tests {
             Facts { consent: false, ..FACTS },
             Facts { coordination: Coordination::Pending, ..FACTS },
             Facts { coordination: Coordination::Down, ..FACTS },
+            Facts {
+                coordination: Coordination::Down,
+                refused: Some("no token".to_owned()),
+                ..FACTS
+            },
             Facts { counts: Counts { tried: 2, failed: 2, banned: 0 }, ..FACTS },
             Facts { counts: Counts { tried: 2, failed: 1, banned: 0 }, ..FACTS },
             Facts { open: 1, ..FACTS },

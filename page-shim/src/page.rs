@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use dcdn_protocol::config::{PageSettings, PolicyName, SiteConfig};
-use dcdn_protocol::message::coord::ToCoord;
+use dcdn_protocol::message::coord::{ErrorCode, FromCoord, ToCoord};
 use dcdn_protocol::message::shim::{Errand, Outcome, ToShim, ToWorker};
 use dcdn_protocol::stats::{Stats, Totals, UrlStats};
 use dcdn_protocol::{PeerId, VERSION};
@@ -28,7 +28,7 @@ use crate::manners::may_have_peers;
 use crate::mesh::Coordination;
 use crate::node::{Node, NodeEvent, Outlet, PeerReport};
 use crate::report::Reports;
-use crate::signalling::{Signalling, SocketEvent};
+use crate::signalling::{Signalling, SocketEvent, Token};
 
 /// Something that happened.
 #[derive(Debug)]
@@ -64,8 +64,8 @@ pub enum Question {
     Do(u32, Errand, oneshot::Sender<Outcome>),
     /// That is to end.
     Undo(u32),
-    /// Other settings from now on.
-    Configure(PageSettings),
+    /// Other settings from now on, and the join token.
+    Configure(PageSettings, Option<String>),
     /// The visitor consents to having peers, or does not.
     Consent(bool),
 }
@@ -91,22 +91,26 @@ pub struct Report {
 }
 
 /// Starts a page's event loop: shakes hands with the worker that controls the page,
-/// or with the first one that does. Questions go into the sender that this returns;
+/// or with the first one that does. `token` is its join token. Questions go into the sender that this returns;
 /// `listener` hears every event as one object whose `event` is its name.
 ///
 /// # Errors
 /// If this is no page, or one without service workers.
 pub fn start(
     settings: PageSettings,
+    token: Option<String>,
     listener: Function,
 ) -> Result<(UnboundedSender<Event>, impl Future<Output = ()>), ShimError> {
     let (events, incoming) = unbounded();
-    let page = Page::new(settings, listener, events.clone())?;
+    let page = Page::new(settings, token, listener, events.clone())?;
     Ok((events, page.run(incoming)))
 }
 
 struct Page {
     settings: PageSettings,
+    token: Token,
+    /// Why the coordination server has closed the last socket, if it did.
+    refused: Option<String>,
     listener: Rc<Function>,
     events: UnboundedSender<Event>,
     bridge: Rc<Bridge>,
@@ -125,6 +129,7 @@ struct Page {
 impl Page {
     fn new(
         settings: PageSettings,
+        token: Option<String>,
         listener: Function,
         events: UnboundedSender<Event>,
     ) -> Result<Self, ShimError> {
@@ -140,6 +145,8 @@ impl Page {
         Ok(Self {
             node: Node::new(&config, outlet, sender(&events, Event::Node)),
             settings,
+            token: Rc::new(RefCell::new(token)),
+            refused: None,
             listener,
             bridge,
             signalling,
@@ -172,10 +179,16 @@ impl Page {
             }
             Event::Restored => self.shake_hands(),
             Event::Coord(SocketEvent::Open { me, report_every_ms }) => {
+                self.refused = None;
                 self.reports.wanted(report_every_ms);
                 self.node.on_socket_open(me);
                 self.plan_report();
             }
+            Event::Coord(SocketEvent::Message(FromCoord::Error {
+                code: ErrorCode::Token | ErrorCode::AddressLimit,
+                message,
+                ..
+            })) => self.refused = Some(message),
             Event::Coord(SocketEvent::Message(message)) => self.node.on_coord(message),
             Event::Coord(SocketEvent::Down) => self.node.on_socket_down(),
             Event::Node(event) => self.node.on_event(event),
@@ -278,8 +291,9 @@ impl Page {
                 }
             }
             Question::Report(asker) => answer(asker, self.report()),
-            Question::Configure(settings) => {
+            Question::Configure(settings, token) => {
                 self.settings = settings;
+                self.renew(token);
                 self.shake_hands();
             }
             Question::Consent(given) => {
@@ -311,6 +325,17 @@ impl Page {
         }
     }
 
+    /// Another token is for the next socket; one that is open stays.
+    fn renew(&mut self, token: Option<String>) {
+        if *self.token.borrow() == token {
+            return;
+        }
+        self.token.replace(token);
+        if let Some(signalling) = self.signalling.borrow().as_ref() {
+            signalling.hurry();
+        }
+    }
+
     fn shake_hands(&mut self) {
         let Ok(window) = browser::window() else { return };
         let hello = ToWorker::Hello {
@@ -332,7 +357,8 @@ impl Page {
         };
         let emit = sender(&self.events, Event::Coord);
         let emit = move |event| emit(event);
-        let started = Signalling::start(&self.config.coord, Box::new(probe), Box::new(emit));
+        let (coord, token) = (&self.config.coord, Rc::clone(&self.token));
+        let started = Signalling::start(coord, token, Box::new(probe), Box::new(emit));
         self.signalling.replace(started.ok());
         if self.signalling.borrow().is_none() {
             self.node.on_socket_down();
@@ -363,6 +389,7 @@ impl Page {
             consent: may_have_peers(&self.config, browser::consent()),
             restraint: self.node.restraint(),
             coordination: self.node.coordination(),
+            refused: self.refused.clone(),
             open: self.node.open_count(),
             counts: self.node.counts(),
         };

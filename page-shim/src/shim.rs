@@ -1,6 +1,7 @@
 //! What `static/dcdn.js` sees: one class.
 
 use dcdn_protocol::PeerId;
+use dcdn_protocol::config::PageSettings;
 use dcdn_protocol::message::shim::Errand;
 use futures::channel::mpsc::UnboundedSender;
 use futures::channel::oneshot;
@@ -31,7 +32,7 @@ pub struct Shim {
 
 #[wasm_bindgen]
 impl Shim {
-    /// `settings` is `{policy, slack_ms, slack_percent, mixed_http_percent, coord}`, each
+    /// `settings` is `{policy, slack_ms, slack_percent, mixed_http_percent, coord, token}`, each
     /// possibly missing. `listener` is called with one object per event, whose `event` is `progress`, `done`,
     /// `error`, `peer`, or `welcome` (`{compatible, enabled, peers, consent, persist}`) when a worker
     /// has answered a handshake.
@@ -41,16 +42,15 @@ impl Shim {
     #[wasm_bindgen(constructor)]
     pub fn new(settings: &JsValue, listener: Function) -> Result<Shim, JsValue> {
         console_error_panic_hook::set_once();
-        // Settings that make no sense are as none: the site's own apply.
-        let settings = dcdn_plain::from_object(settings).unwrap_or_default();
-        let (events, event_loop) = page::start(settings, listener).map_err(to_js)?;
+        let (settings, token) = read(settings);
+        let (events, event_loop) = page::start(settings, token, listener).map_err(to_js)?;
         Ok(Self { events, _loop: Task::spawn(event_loop) })
     }
 
     /// Other settings for this page, in the place of all that it had. `welcome` follows.
     pub fn configure(&self, settings: &JsValue) {
-        let settings = dcdn_plain::from_object(settings).unwrap_or_default();
-        send(&self.events, Question::Configure(settings));
+        let (settings, token) = read(settings);
+        send(&self.events, Question::Configure(settings, token));
     }
 
     /// Whether the visitor consents to having peers. `welcome` follows.
@@ -102,7 +102,7 @@ impl Shim {
         self.errand(id, Errand::Unregister)
     }
 
-    /// A promise of `{coordination, consent, not_uploading, peers, tried, failed, banned,
+    /// A promise of `{coordination, refused, consent, not_uploading, peers, tried, failed, banned,
     /// sentences}`.
     pub fn diagnose(&self) -> Promise {
         let report = self.ask(Question::Report);
@@ -117,6 +117,7 @@ impl Shim {
             to_object(&Diagnosis {
                 coordination: coordination_word(report.facts.coordination),
                 consent: report.facts.consent,
+                refused: report.facts.refused.as_deref(),
                 not_uploading: report.facts.restraint.map(Restraint::word),
                 peers,
                 tried: counts.tried,
@@ -140,9 +141,17 @@ impl Shim {
     }
 }
 
+/// Settings that make no sense are as none: the site's own apply. The token is this page's
+/// alone, no setting that its worker hears of.
+fn read(settings: &JsValue) -> (PageSettings, Option<String>) {
+    let token = Reflect::get(settings, &JsValue::from_str("token")).unwrap_or_default();
+    (dcdn_plain::from_object(settings).unwrap_or_default(), token.as_string())
+}
+
 #[derive(Serialize)]
-struct Diagnosis {
+struct Diagnosis<'a> {
     coordination: &'static str,
+    refused: Option<&'a str>,
     consent: bool,
     not_uploading: Option<&'static str>,
     peers: Vec<PeerDiagnosis>,

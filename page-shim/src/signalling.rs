@@ -54,6 +54,9 @@ pub enum SocketEvent {
     Down,
 }
 
+/// The page's join token, which may be another the next time that a socket opens.
+pub type Token = Rc<RefCell<Option<String>>>;
+
 /// The socket, now or soon. Dropping it closes it for good.
 pub struct Signalling {
     link: Rc<Link>,
@@ -65,6 +68,7 @@ pub struct Signalling {
 struct Link {
     url: String,
     group: GroupId,
+    token: Token,
     probe: Box<dyn Fn()>,
     emit: Box<dyn Fn(SocketEvent)>,
     socket: RefCell<Option<WebSocket>>,
@@ -75,12 +79,13 @@ struct Link {
 impl Signalling {
     /// Opens a socket to the coordination server at `coord` (empty: the page's own
     /// origin) as soon as it is reachable, which `probe` asks about and
-    /// [`Signalling::reachable`] answers.
+    /// [`Signalling::reachable`] answers. Each socket shows the `token` that there is then.
     ///
     /// # Errors
     /// If this is no page.
     pub fn start(
         coord: &str,
+        token: Token,
         probe: Box<dyn Fn()>,
         emit: Box<dyn Fn(SocketEvent)>,
     ) -> Result<Self, ShimError> {
@@ -88,6 +93,7 @@ impl Signalling {
         let link = Rc::new(Link {
             url: socket_url(coord, &window.location().origin()?),
             group: browser::group(),
+            token,
             probe,
             emit,
             socket: RefCell::default(),
@@ -96,15 +102,15 @@ impl Signalling {
         });
         let nudge = Rc::clone(&link);
         Ok(Self {
-            _online: EventListener::new(&window, "online", move |_| {
-                if let Some(waiting) = nudge.nudged.take() {
-                    // Nobody to wake if the wait has just ended.
-                    let _ = waiting.send(());
-                }
-            }),
+            _online: EventListener::new(&window, "online", move |_| nudge.hurry()),
             _task: Task::spawn(stay_connected(Rc::clone(&link))),
             link,
         })
+    }
+
+    /// Tries again now if it waits to: something has changed.
+    pub fn hurry(&self) {
+        self.link.hurry();
     }
 
     /// The worker's answer to a probe.
@@ -123,6 +129,15 @@ impl Signalling {
         let socket = self.link.socket.borrow();
         let Some(socket) = socket.as_ref() else { return Ok(()) };
         send(socket, message)
+    }
+}
+
+impl Link {
+    fn hurry(&self) {
+        if let Some(waiting) = self.nudged.take() {
+            // Nobody to wake if the wait has just ended.
+            let _ = waiting.send(());
+        }
     }
 }
 
@@ -164,7 +179,7 @@ async fn stay_connected(link: Rc<Link>) {
             Some(within_ms) => after_goodbye(within_ms, Math::random()),
             None => backoff.next(Math::random()),
         };
-        if wait(&link, pause).await == Woken::Online {
+        if wait(&link, pause).await == Woken::Early {
             backoff = Backoff::default();
         }
     }
@@ -184,7 +199,7 @@ async fn is_reachable(link: &Link) -> bool {
 #[derive(PartialEq, Eq)]
 enum Woken {
     ByTime,
-    Online,
+    Early,
 }
 
 async fn wait(link: &Link, ms: f64) -> Woken {
@@ -193,7 +208,7 @@ async fn wait(link: &Link, ms: f64) -> Woken {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a minute at most")]
     let timeout = TimeoutFuture::new(ms as u32);
     match select(nudge, timeout).await {
-        Either::Left(_) => Woken::Online,
+        Either::Left(_) => Woken::Early,
         Either::Right(_) => Woken::ByTime,
     }
 }
@@ -209,7 +224,8 @@ async fn session(link: &Link) -> Result<Option<u32>, ShimError> {
     while let Some(event) = events.next().await {
         match event {
             RawEvent::Open => {
-                send(&socket, &ToCoord::Hello { version: VERSION, group: link.group })?;
+                let token = link.token.borrow().clone();
+                send(&socket, &ToCoord::Hello { version: VERSION, group: link.group, token })?;
             }
             // A message that this version does not know is not for this version.
             RawEvent::Message(None) => {}

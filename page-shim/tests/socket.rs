@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use dcdn_page_shim::browser;
-use dcdn_page_shim::signalling::{Signalling, SocketEvent};
+use dcdn_page_shim::signalling::{Signalling, SocketEvent, Token};
 use futures::StreamExt;
 use futures::channel::mpsc::unbounded;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -18,7 +18,8 @@ async fn a_server_out_of_reach_is_asked_for_again_at_once_when_the_network_retur
     let (probes, mut probed) = unbounded();
     let probe = move || probes.unbounded_send(()).unwrap();
     let emit = move |event| events.unbounded_send(event).unwrap();
-    let signalling = Rc::new(Signalling::start("", Box::new(probe), Box::new(emit)).unwrap());
+    let signalling =
+        Rc::new(Signalling::start("", Token::default(), Box::new(probe), Box::new(emit)).unwrap());
 
     probed.next().await.unwrap();
     signalling.reachable(false);

@@ -51,7 +51,7 @@ fn what_pages_say_to_the_coordination_server_and_hear_from_it() {
     };
     let signal = candidate(Some("0".to_owned()), Some(0));
     goes_round(&[
-        ToCoord::Hello { version: 2, group: GroupId([1; 16]) },
+        ToCoord::Hello { version: 2, group: GroupId([1; 16]), token: None },
         ToCoord::Join { content: CONTENT, want: 5, have: ChunkSet::new() },
         ToCoord::Join { content: CONTENT, want: 0, have: chunks() },
         ToCoord::Have { content: CONTENT, have: ChunkSet::new() },

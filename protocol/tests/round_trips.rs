@@ -52,8 +52,9 @@ fn signal() -> impl Strategy<Value = Signal> {
 
 fn to_coord() -> impl Strategy<Value = ToCoord> {
     prop_oneof![
-        (any::<u16>(), any::<[u8; 16]>())
-            .prop_map(|(version, group)| ToCoord::Hello { version, group: GroupId(group) }),
+        (any::<u16>(), any::<[u8; 16]>(), option::of(".*")).prop_map(|(version, group, token)| {
+            ToCoord::Hello { version, group: GroupId(group), token }
+        }),
         (content(), any::<u8>(), chunk_set()).prop_map(|(content, want, have)| ToCoord::Join {
             content,
             want,
@@ -347,6 +348,14 @@ fn messages_are_written_as_they_always_were() {
         (
             serde_json::to_string(&chunk),
             format!(r#"{{"type":"chunk","content":"{ab}","chunk":1,"offset":2,"size":3}}"#),
+        ),
+        (
+            serde_json::to_string(&ToCoord::Hello {
+                version: 2,
+                group: GroupId([0xab; 16]),
+                token: None,
+            }),
+            format!(r#"{{"type":"hello","version":2,"group":"{}"}}"#, "ab".repeat(16)),
         ),
         (
             serde_json::to_string(&ToCoord::Join { content, want: 5, have }),

@@ -45,6 +45,16 @@ impl Server {
         Self::listen(["--origin".into(), origin.into()], options, "127.0.0.1:0", cache()?).await
     }
 
+    /// What the program prints when it is run with these arguments.
+    ///
+    /// # Errors
+    /// If it fails.
+    pub async fn prints(args: &[&str]) -> Result<String> {
+        let output = Command::new(binary()?).args(args).output().await?;
+        ensure!(output.status.success(), "{output:?}");
+        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    }
+
     async fn listen(
         source: [OsString; 2],
         options: Vec<String>,

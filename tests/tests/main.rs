@@ -60,6 +60,7 @@ mod slow_peer;
 mod stopped_worker;
 mod switched_off;
 mod tabs;
+mod tokens;
 mod two_nodes;
 mod updates;
 mod ways;

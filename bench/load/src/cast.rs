@@ -41,7 +41,7 @@ pub async fn peers(subject: &Subject, first: usize, count: usize) -> Result<Vec<
         for mut socket in opened {
             let mut group = [0; 16];
             group[..8].copy_from_slice(&((first + peers.len()) as u64).to_le_bytes());
-            let hello = ToCoord::Hello { version: VERSION, group: GroupId(group) };
+            let hello = ToCoord::Hello { version: VERSION, group: GroupId(group), token: None };
             socket.send(&message(&hello)?).await?;
             let FromCoord::Welcome { peer: id, .. } = heard(&socket.next().await?)? else {
                 anyhow::bail!("no welcome");

@@ -59,7 +59,7 @@ impl Coord {
             What::Hello => {
                 self.tell(from, registry::Event::Connected(Place::UNKNOWN), ctx);
                 let group = GroupId(peer_id(ctx.world.seed, from).0);
-                self.say(from, ToCoord::Hello { version: VERSION, group }, ctx);
+                self.say(from, ToCoord::Hello { version: VERSION, group, token: None }, ctx);
             }
             What::Join(join) => {
                 let Join { content, want, have } = *join;

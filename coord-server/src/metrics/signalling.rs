@@ -43,12 +43,13 @@ pub(super) struct RefusalLabels {
 const KINDS: [&str; 10] =
     ["hello", "join", "have", "leave", "offer", "answer", "candidate", "garbled", "beat", "report"];
 
-const CODES: [ErrorCode; 7] = [
+const CODES: [ErrorCode; 8] = [
     ErrorCode::BadMessage,
     ErrorCode::Version,
     ErrorCode::HelloFirst,
     ErrorCode::RateLimit,
     ErrorCode::AddressLimit,
+    ErrorCode::Token,
     ErrorCode::TooManySwarms,
     ErrorCode::UnknownPeer,
 ];
@@ -113,8 +114,9 @@ impl Refusals {
             ErrorCode::HelloFirst => 2,
             ErrorCode::RateLimit => 3,
             ErrorCode::AddressLimit => 4,
-            ErrorCode::TooManySwarms => 5,
-            ErrorCode::UnknownPeer => 6,
+            ErrorCode::Token => 5,
+            ErrorCode::TooManySwarms => 6,
+            ErrorCode::UnknownPeer => 7,
         };
         &self.0[place]
     }
@@ -128,6 +130,7 @@ pub fn name_of_code(code: ErrorCode) -> &'static str {
         ErrorCode::HelloFirst => "hello_first",
         ErrorCode::RateLimit => "rate_limit",
         ErrorCode::AddressLimit => "address_limit",
+        ErrorCode::Token => "token",
         ErrorCode::TooManySwarms => "too_many_swarms",
         ErrorCode::UnknownPeer => "unknown_peer",
     }

@@ -64,6 +64,12 @@ impl Origin {
     }
 }
 
+/// Whether two texts name one origin.
+pub fn is_same_origin(one: &str, other: &str) -> bool {
+    let origin = |text: &str| text.parse::<Origin>().ok();
+    origin(one).is_some_and(|one| origin(other) == Some(one))
+}
+
 impl FromStr for Origin {
     type Err = NotAnOrigin;
 

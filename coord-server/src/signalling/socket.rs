@@ -12,10 +12,9 @@ use futures::{SinkExt, StreamExt, poll};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::outbox::{Outbox, Outgoing};
-use super::{Hub, encode};
-use crate::limit::address::SocketPermit;
+use super::{Caller, Hub, encode};
 use crate::metrics::name_of_code;
-use crate::registry::{Event, Place};
+use crate::registry::Event;
 
 /// Bytes of a message at which the connection breaks. Between [`MAX_MESSAGE`] and
 /// this there is still time to say why.
@@ -55,14 +54,9 @@ pub enum End {
 
 /// Serves a socket until it ends. At that moment, however it comes, the peer is
 /// out of its swarms.
-pub(super) async fn attend(
-    hub: Arc<Hub>,
-    mut socket: WebSocket,
-    place: Place,
-    permit: SocketPermit,
-) {
+pub(super) async fn attend(hub: Arc<Hub>, mut socket: WebSocket, caller: Caller) {
     let outbox = Arc::new(Outbox::default());
-    let mut presence = Presence::new(&hub, &outbox, place, permit);
+    let mut presence = Presence::new(&hub, &outbox, caller);
     let end = tokio::select! {
         biased;
         () = hub.life.stop.cancelled() => End::Stopping { within_ms: hub.return_within_ms() },
@@ -79,22 +73,22 @@ pub(super) async fn attend(
 struct Presence<'a> {
     hub: &'a Hub,
     peer: PeerId,
-    permit: SocketPermit,
+    caller: Caller,
     /// Whether a ping of ours has no answer yet: that one costs nothing.
     is_asked: bool,
 }
 
 impl<'a> Presence<'a> {
-    fn new(hub: &'a Hub, outbox: &Arc<Outbox>, place: Place, permit: SocketPermit) -> Self {
+    fn new(hub: &'a Hub, outbox: &Arc<Outbox>, caller: Caller) -> Self {
         hub.metrics.sockets.inc();
-        Self { hub, peer: hub.connect(Arc::clone(outbox), place), permit, is_asked: false }
+        Self { hub, peer: hub.connect(Arc::clone(outbox), caller.place), caller, is_asked: false }
     }
 
     fn hear(&mut self, event: Event) {
         if matches!(event, Event::Beat(_)) && std::mem::take(&mut self.is_asked) {
             return;
         }
-        self.hub.handle(self.peer, event, &self.permit);
+        self.hub.handle(self.peer, event, &self.caller);
     }
 }
 

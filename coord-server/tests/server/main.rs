@@ -17,5 +17,6 @@ mod signalling;
 mod site;
 mod support;
 mod tls;
+mod tokens;
 #[cfg(unix)]
 mod unplugged;

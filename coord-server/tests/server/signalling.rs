@@ -58,6 +58,9 @@ fn join(content: ContentId) -> ToCoord {
     ToCoord::Join { content, want: 5, have: ChunkSet::new() }
 }
 
+/// Of the visitor's own machine, whose address it does not say.
+const NAMED: &str = "candidate:1 1 udp 2113937151 0f7e4c9a.local 54321 typ host";
+
 fn offer(sdp: &str) -> Signal {
     Signal::Offer { sdp: sdp.to_owned() }
 }
@@ -79,8 +82,8 @@ async fn two_pages_find_each_other_and_exchange_signals() {
 
     assert_eq!(seed.join(CONTENT, 0).await, []);
     assert_eq!(peer.join(CONTENT, 5).await, [seed.id]);
-    let answer = Signal::Answer { sdp: "v=0\r\ns=\"ä\"".to_owned() };
-    for signal in [offer("v=0\r\n"), answer, candidate("candidate:1 1 udp"), candidate("")] {
+    let answer = Signal::Answer { sdp: "v=0\r\na=\"ä\"".to_owned() };
+    for signal in [offer("v=0\r\n"), answer, candidate(NAMED), candidate("")] {
         peer.signal(seed.id, signal.clone()).await;
         assert_eq!(seed.hear().await, FromCoord::Signal { from: peer.id, signal: signal.clone() });
         seed.signal(peer.id, signal.clone()).await;
@@ -282,7 +285,7 @@ async fn another_version_ends_the_socket() {
     let server = Server::start(&site).await;
     let mut page = server.socket().await;
 
-    page.say(&ToCoord::Hello { version: VERSION + 1, group: GroupId([1; 16]) }).await;
+    page.say(&ToCoord::Hello { version: VERSION + 1, group: GroupId([1; 16]), token: None }).await;
 
     assert_eq!(page.refusal().await, (ErrorCode::Version, None));
     assert_eq!(page.end().await, Closed::With(1008, "version".to_owned()));
@@ -301,7 +304,11 @@ async fn a_bad_message_is_refused_and_the_socket_goes_on() {
         b"\x02\x00no".to_vec(),
         frame::encode(&unknown, &[]).unwrap(),
         frame::encode(&leave, b"body").unwrap(),
-        frame::encode(&ToCoord::Hello { version: VERSION, group: GroupId([1; 16]) }, &[]).unwrap(),
+        frame::encode(
+            &ToCoord::Hello { version: VERSION, group: GroupId([1; 16]), token: None },
+            &[],
+        )
+        .unwrap(),
     ];
     for bytes in bad {
         page.say_bytes(bytes.clone()).await;
@@ -320,8 +327,8 @@ async fn a_signal_that_is_too_long_is_refused() {
     let (mut page, mut member) = (server.page(1).await, server.page(2).await);
     member.join(CONTENT, 5).await;
     page.join(CONTENT, 5).await;
-    let sdp = |length: usize| format!("v=0\r\ns={}", "s".repeat(length - 7));
-    let line = |length: usize| format!("candidate:{}", "c".repeat(length - 10));
+    let sdp = |length: usize| format!("v=0\r\na={}", "s".repeat(length - 7));
+    let line = |length: usize| format!("{NAMED} {}", "c".repeat(length - NAMED.len() - 1));
     let fair = [offer(&sdp(MAX_SDP)), candidate(&line(MAX_CANDIDATE))];
     let long = [
         offer(&sdp(MAX_SDP + 1)),
@@ -397,9 +404,9 @@ async fn a_page_with_sixty_images_and_eight_peers_is_within_the_limits() {
         page.join(ContentId([image; 32]), 5).await;
     }
     for member in &mut members {
-        page.signal(member.id, offer(&format!("v=0\r\ns={}", "s".repeat(2000)))).await;
+        page.signal(member.id, offer(&format!("v=0\r\na={}", "s".repeat(2000)))).await;
         for _ in 0..12 {
-            page.signal(member.id, candidate(&format!("candidate:{}", "c".repeat(110)))).await;
+            page.signal(member.id, candidate(&format!("{NAMED} {}", "c".repeat(60)))).await;
         }
     }
     for image in 0..60 {
@@ -440,7 +447,7 @@ async fn a_page_that_does_not_take_its_messages_is_cut() {
     let (mut slow, mut page) = (server.page(1).await, server.page(2).await);
     slow.join(CONTENT, 0).await;
     page.join(CONTENT, 5).await;
-    let sdp = format!("v=0\r\ns={}", "s".repeat(MAX_SDP - 7));
+    let sdp = format!("v=0\r\na={}", "s".repeat(MAX_SDP - 7));
 
     let flood = async {
         loop {

@@ -279,7 +279,8 @@ impl Page {
     }
 
     pub async fn hello(&mut self, group: u8) {
-        self.say(&ToCoord::Hello { version: VERSION, group: GroupId([group; 16]) }).await;
+        self.say(&ToCoord::Hello { version: VERSION, group: GroupId([group; 16]), token: None })
+            .await;
         let FromCoord::Welcome { version: VERSION, peer, .. } = self.hear().await else {
             panic!("no welcome");
         };

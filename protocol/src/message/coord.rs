@@ -12,6 +12,9 @@ pub const MAX_MESSAGE: usize = 32 * 1024;
 /// Most bytes of a session description (Chromium's with one data channel is below 1 KiB).
 pub const MAX_SDP: usize = 16 * 1024;
 
+/// Most bytes of a join token.
+pub const MAX_TOKEN: usize = 4096;
+
 /// Most bytes of an ICE candidate line.
 pub const MAX_CANDIDATE: usize = 1024;
 
@@ -42,6 +45,9 @@ pub enum ToCoord {
         version: u16,
         /// The browser profile that the page runs in.
         group: GroupId,
+        /// The join token, where the site asks for one: a JWT of at most [`MAX_TOKEN`]
+        /// bytes. Not written if there is none.
+        token: Option<String>,
     },
     /// Enter the swarm of a content. May be repeated to ask for more peers.
     Join {
@@ -191,6 +197,9 @@ pub enum ErrorCode {
     RateLimit,
     /// Too much from the network address, over all of its sockets; this one closes.
     AddressLimit,
+    /// The site asks for a join token, and there was none, or not a good one; the socket
+    /// closes.
+    Token,
     /// Too many swarms on one socket.
     TooManySwarms,
     /// No such peer in a swarm that the sender is in.
@@ -201,6 +210,7 @@ flat! {
     ToCoord("type") from ToCoordRecord, ToCoordKind {
         version: u16,
         group: GroupId,
+        token: String,
         content: ContentId,
         want: u8,
         have: ChunkSet,
@@ -208,7 +218,7 @@ flat! {
         signal: Signal,
         bytes: Totals,
     } {
-        Hello = "hello" { version, group },
+        Hello = "hello" { version, group, token or_none },
         Join = "join" { content, want, have or_default },
         Have = "have" { content, have },
         Leave = "leave" { content },
