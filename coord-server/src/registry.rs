@@ -6,6 +6,7 @@ mod peer_map;
 mod place;
 mod plausible;
 mod remote;
+mod scrub;
 mod shape;
 mod swarm;
 
@@ -26,6 +27,7 @@ pub use self::place::Place;
 use self::plausible::plausible;
 use self::remote::Agenda;
 pub use self::remote::{Envelope, RemoteMember};
+use self::scrub::scrub;
 use self::shape::fault_of;
 use self::swarm::{Asker, Swarm};
 pub use self::swarm::{Recommendation, UnknownRecommendation};
@@ -264,7 +266,7 @@ impl Registry {
                 self.leave(from, content);
                 Ok(None)
             }
-            ToCoord::Signal { to, signal } => self.relay(from, to, signal, seconds).map(Some),
+            ToCoord::Signal { to, signal } => self.relay(from, to, signal, seconds),
             ToCoord::Report { bytes } => Ok(self.report(from.peer, bytes, now)),
         }
     }
@@ -356,20 +358,28 @@ impl Registry {
         to: PeerId,
         signal: Signal,
         now: f64,
-    ) -> Result<Effect, Refusal> {
+    ) -> Result<Option<Effect>, Refusal> {
         if let Some(fault) = fault_of(&signal) {
             let refusal = Refusal::new(ErrorCode::BadMessage, fault);
             return Err(Refusal { peer: Some(to), ..refusal });
         }
+        let place = from.place;
         let Some(content) = self.common_swarm(from.peer, to) else {
-            let envelope = self.forward(from, to, signal, now);
-            return envelope.map(Effect::Forward).ok_or_else(|| Refusal::unknown(to));
+            let content = self.shared_with_remote(from.peer, to, now);
+            let content = content.ok_or_else(|| Refusal::unknown(to))?;
+            let (group, from) = (from.group, from.peer);
+            let envelope = |signal| Envelope { from, group, content, to, signal };
+            let scrubbed = scrub(signal, place.is_neighbour_of_others());
+            return Ok(scrubbed.map(envelope).map(Effect::Forward));
         };
+        let are_neighbours =
+            self.peers.get(&to).is_some_and(|peer| place.is_neighbour_of(peer.place));
         let declines = matches!(&signal, Signal::Answer { sdp } if sdp.is_empty());
         if declines && let Some(swarm) = self.swarms.get_mut(&content) {
             swarm.declined(from.group, from.peer, now);
         }
-        Ok(Effect::Send(to, FromCoord::Signal { from: from.peer, signal }))
+        let passed = |signal| Effect::Send(to, FromCoord::Signal { from: from.peer, signal });
+        Ok(scrub(signal, are_neighbours).map(passed))
     }
 
     fn common_swarm(&self, one: PeerId, other: PeerId) -> Option<ContentId> {

@@ -215,19 +215,16 @@ impl Registry {
         super::Refusal::unknown(to).into_effect(from)
     }
 
-    /// The way to a peer of another node that shares a swarm with `from`.
-    pub(super) fn forward(
+    /// A swarm that `from` shares with a peer of another node.
+    pub(super) fn shared_with_remote(
         &self,
-        from: Asker,
+        from: PeerId,
         to: PeerId,
-        signal: Signal,
         now: f64,
-    ) -> Option<Envelope> {
-        let contents = &self.peers.get(&from.peer)?.swarms;
+    ) -> Option<ContentId> {
         let knows = |content: &&ContentId| {
             self.swarms.get(content).is_some_and(|swarm| swarm.knows_remote(to, now))
         };
-        let content = *contents.iter().find(knows)?;
-        Some(Envelope { from: from.peer, group: from.group, content, to, signal })
+        self.peers.get(&from)?.swarms.iter().find(knows).copied()
     }
 }

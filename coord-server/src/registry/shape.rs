@@ -2,6 +2,8 @@
 
 use dcdn_protocol::message::coord::{MAX_CANDIDATE, MAX_SDP, Signal};
 
+use super::scrub::MIN_PARTS;
+
 /// Most bytes of the name of a media section in a candidate.
 const MAX_SDP_MID: usize = 256;
 
@@ -19,6 +21,10 @@ pub(super) fn fault_of(signal: &Signal) -> Option<&'static str> {
                 Some("a candidate is one line")
             } else if !(candidate.is_empty() || candidate.starts_with("candidate:")) {
                 Some("a candidate starts with candidate:")
+            } else if !candidate.is_empty()
+                && candidate.split_ascii_whitespace().count() < MIN_PARTS
+            {
+                Some("a candidate has an address, a port and a type")
             } else {
                 None
             }
@@ -81,7 +87,7 @@ mod tests {
         }
         assert!(of_offer("v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n").is_some());
         let long = format!("candidate:{}", "c".repeat(MAX_CANDIDATE));
-        for candidate in ["javascript:1", "candidate:1\r\na=b", &long] {
+        for candidate in ["javascript:1", "candidate:1", "candidate:1\r\na=b", &long] {
             assert!(of_candidate(candidate, "0").is_some(), "{candidate:?}");
         }
         assert!(of_candidate("", &"m".repeat(300)).is_some());

@@ -4,7 +4,7 @@ use coord_server::asker::{Proxies, ProxyHeader};
 use coord_server::limit::Rate;
 use coord_server::limit::address::AddressLimits;
 use coord_server::{Config, OriginSettings};
-use dcdn_protocol::message::coord::{ErrorCode, FromCoord, ToCoord};
+use dcdn_protocol::message::coord::{ErrorCode, FromCoord, Signal, ToCoord};
 use dcdn_protocol::{ChunkSet, ContentId};
 use futures::SinkExt;
 use tokio_tungstenite::tungstenite::Message;
@@ -175,6 +175,44 @@ async fn expect_hashing_to_have_an_end(server: &Server) {
 async fn manifest(server: &Server, url: &str, address: &str) -> Answer {
     let path = format!("/dcdn/manifest?url={}", url.replace('?', "%3F"));
     server.get_with(&path, &[("x-forwarded-for", address)]).await
+}
+
+#[tokio::test]
+async fn strangers_do_not_hear_of_each_others_networks_and_neighbours_do() {
+    let site = SiteDirectory::new();
+    let server = server(&site, AddressLimits::default()).await;
+    let own = "candidate:1 1 udp 2113937151 192.168.1.7 54321 typ host";
+    let public = "candidate:2 1 udp 1677729535 8.8.4.4 61111 typ srflx raddr 192.168.1.7 rport 5";
+    let scrubbed = public.replace("192.168.1.7 rport 5", "0.0.0.0 rport 0");
+    let mut sender = page(&server, "8.8.4.4", 1).await;
+    let mut stranger = page(&server, "9.9.9.9", 2).await;
+    let mut neighbour = page(&server, "8.8.4.4", 3).await;
+    for page in [&mut sender, &mut stranger, &mut neighbour] {
+        page.say(&join(1)).await;
+        page.hear().await;
+    }
+
+    for to in [stranger.id, neighbour.id] {
+        for line in [own, public] {
+            let signal = Signal::Candidate {
+                candidate: line.to_owned(),
+                sdp_mid: Some("0".to_owned()),
+                sdp_m_line_index: Some(0),
+            };
+            sender.say(&ToCoord::Signal { to, signal }).await;
+        }
+    }
+
+    assert_eq!(heard_candidate(&mut stranger).await, scrubbed);
+    assert_eq!(heard_candidate(&mut neighbour).await, own);
+    assert_eq!(heard_candidate(&mut neighbour).await, scrubbed);
+}
+
+async fn heard_candidate(page: &mut Page) -> String {
+    match page.hear().await {
+        FromCoord::Signal { signal: Signal::Candidate { candidate, .. }, .. } => candidate,
+        heard => panic!("{heard:?}"),
+    }
 }
 
 #[tokio::test]
