@@ -38,7 +38,7 @@ fn held() -> ChunkSet {
 fn to_coord() -> Vec<ToCoord> {
     let content = content();
     vec![
-        ToCoord::Hello { version: VERSION, group: GroupId([0xaa; 16]) },
+        ToCoord::Hello { version: VERSION, group: GroupId([0xaa; 16]), token: None },
         ToCoord::Join { content, want: 8, have: held() },
         ToCoord::Join { content, want: 0, have: ChunkSet::new() },
         ToCoord::Have { content, have: held() },
