@@ -53,7 +53,8 @@ async fn a_page_has_peers_with_a_token_and_plain_http_without(engine: Engine) ->
     let renewed = format!("dcdn.configure({{ token: '{token}' }})");
     let told: Value = visitor.eval(&renewed, &[]).await?;
     assert_eq!(told, json!({ "ok": true }));
-    let open = "await until('a socket', async () => (await dcdn.diagnose()).coordination === 'open')";
+    let open =
+        "await until('a socket', async () => (await dcdn.diagnose()).coordination === 'open')";
     visitor.run::<()>(open, &[]).await?;
     visitor.fetched(OTHER).await?;
     visitor.expect_from_peers(&site, OTHER).await?;
