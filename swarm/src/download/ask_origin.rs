@@ -80,6 +80,9 @@ impl Download {
             if is_short && self.exceeds_share(&run, layout, network) {
                 return;
             }
+            if self.slack.is_zero() && self.is_far_behind(layout, network) {
+                return;
+            }
             // A reader that advances chunk by chunk must not make a request for each.
             let may_grow =
                 last.is_some_and(|last| last.0 < run.end) && run.end < layout.chunk_count();
@@ -137,6 +140,14 @@ impl Download {
         let is_coming = |slot: &&Slot| matches!(slot.state, State::FromOrigin(_));
         let coming = narrow(self.slots.iter().filter(is_coming).count() as u64);
         coming > 0 && coming + (run.end - run.start) > self.share(layout, network)
+    }
+
+    /// Whether what is asked for now would come beside what a reader needs before, instead of
+    /// behind it: over plain HTTP one answer has all of the visitor's line.
+    fn is_far_behind(&self, layout: Layout, network: &Network) -> bool {
+        let ms = u64::try_from(network.origin.first_byte().as_millis()).unwrap_or(0) * 2;
+        let soon = network.origin.rate().saturating_mul(ms) / 1000;
+        self.origin.outstanding() > soon.max(layout.chunk_size().into())
     }
 
     /// Ascending chunks as runs of neighbours, of at most `longest`. A chunk whose
