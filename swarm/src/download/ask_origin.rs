@@ -30,6 +30,9 @@ const BESIDE_PEERS: Duration = Duration::from_millis(2000);
 /// more than [`RUN_BEFORE_COMPANY`] chunks at a time.
 const COMPANY_PATIENCE: Duration = Duration::from_millis(5000);
 
+/// Chunks that a request may still have to bring when the next one is made without slack.
+const OVERLAP: u64 = 4;
+
 /// Chunks of a request before others may have come.
 const RUN_BEFORE_COMPANY: u32 = 4;
 
@@ -147,7 +150,8 @@ impl Download {
     fn is_far_behind(&self, layout: Layout, network: &Network) -> bool {
         let ms = u64::try_from(network.origin.first_byte().as_millis()).unwrap_or(0) * 2;
         let soon = network.origin.rate().saturating_mul(ms) / 1000;
-        self.origin.outstanding() > soon.max(layout.chunk_size().into())
+        let chunk = u64::from(layout.chunk_size());
+        self.origin.outstanding() > soon.clamp(chunk, chunk * OVERLAP)
     }
 
     /// Ascending chunks as runs of neighbours, of at most `longest`. A chunk whose

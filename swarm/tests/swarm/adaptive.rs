@@ -104,6 +104,21 @@ fn without_slack_an_origin_that_is_fast_serves_alone() {
 }
 
 #[test]
+fn without_slack_the_origin_sends_one_thing_after_another() {
+    let mut world = World::with(PolicyName::Adaptive, 12_000_000, 1, |settings| {
+        settings.slack = std::time::Duration::ZERO;
+    });
+    world.coordinated(0);
+    world.open(1, world.whole());
+    world.run();
+
+    assert_eq!(world.unfinished_readers(), 0);
+    // At a request's end the next one begins.
+    let is_near = |pair: &[u32]| pair[0].abs_diff(pair[1]) <= 5;
+    assert!(world.from_origin.windows(2).all(is_near), "{:?}", world.from_origin);
+}
+
+#[test]
 fn peers_that_never_connect_cost_no_more_than_the_slack() {
     for slack in [0, 500, 3000] {
         let mut world = world(slack);
