@@ -51,6 +51,7 @@ export const diagnosis: Record<keyof Diagnosis, 1> = {
   tried: 1,
   failed: 1,
   banned: 1,
+  refused: 1,
   urls: 1,
   sentences: 1,
 };
