@@ -106,8 +106,7 @@ impl Engine {
             ToWorker::Hello { version, settings, page, time_origin } => {
                 if version != VERSION {
                     if let Some(page) = self.state().pages.get(client) {
-                        let config = SiteConfig::default();
-                        page.post(&ToShim::Welcome { version: VERSION, config });
+                        page.turn_away();
                     }
                     self.page_gone(client);
                     return Ok(());
@@ -232,10 +231,9 @@ impl Engine {
         let sessions: Vec<SessionId> = {
             let state = &mut *self.state();
             let Some(page) = state.pages.get_mut(client) else { return };
-            page.greeted = true;
             page.time_origin = time_origin;
             page.coord.clone_from(&config.coord);
-            page.post(&ToShim::Welcome { version: VERSION, config });
+            page.welcome(config);
             if state.open_readers > 0 {
                 page.post(&ToShim::Busy { open: true, totals: None });
             }

@@ -1,7 +1,7 @@
 //! The pages out there: their ports, their connections, what they told us.
 
 use dcdn_protocol::message::shim::ToShim;
-use dcdn_protocol::{ChunkSet, ContentId, PeerId};
+use dcdn_protocol::{ChunkSet, ContentId, PeerId, SiteConfig, VERSION};
 use dcdn_swarm::Link;
 use futures::channel::oneshot;
 use vecmap::{VecMap, VecSet};
@@ -19,8 +19,8 @@ pub struct Page {
     _on_message: Closure<dyn FnMut(MessageEvent)>,
     /// The page's `performance.timeOrigin`.
     pub time_origin: f64,
-    /// Whether it has said hello.
-    pub greeted: bool,
+    /// Whether it has said hello, in our version.
+    greeted: bool,
     /// Base URL of its coordination server.
     pub coord: String,
     /// Its path, by which its settings are remembered.
@@ -53,8 +53,31 @@ impl Page {
         }
     }
 
-    /// Sends a message. A page that is gone does not hear it, and nobody else does.
+    /// Answers a hello of our version; from now on the page hears what is posted.
+    pub fn welcome(&mut self, config: SiteConfig) {
+        self.greeted = true;
+        self.post(&ToShim::Welcome { version: VERSION, config });
+    }
+
+    /// Answers a hello of another version.
+    pub fn turn_away(&self) {
+        self.send(&ToShim::Welcome { version: VERSION, config: SiteConfig::default() });
+    }
+
+    /// Sends a message. A page that is gone does not hear it, nor one whose version is not
+    /// known yet, and nobody else does.
     pub fn post(&self, message: &ToShim) {
+        if self.greeted {
+            self.send(message);
+        }
+    }
+
+    /// Whether it has said hello, in our version.
+    pub fn is_greeted(&self) -> bool {
+        self.greeted
+    }
+
+    fn send(&self, message: &ToShim) {
         if let Ok(message) = dcdn_plain::to_object(message) {
             let _ = self.port.post_message(&message);
         }

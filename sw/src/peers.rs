@@ -16,7 +16,7 @@ use wasm_bindgen_futures::spawn_local;
 use crate::chunks::Chunk;
 use crate::engine::{Asked, Engine};
 use crate::js::now;
-use crate::pages::{ClientId, Pages};
+use crate::pages::{ClientId, Page, Pages};
 use crate::session::{Session, SessionId};
 
 /// Least time between two requests of one session for other peers.
@@ -258,7 +258,7 @@ impl Engine {
 /// The pages that look for peers for a session: those that read from it; if they have
 /// no shim, one that has.
 fn looking(session: &Session, pages: &Pages) -> Vec<ClientId> {
-    let can = |client: &ClientId| pages.get(client).is_some_and(|page| page.greeted);
+    let can = |client: &ClientId| pages.get(client).is_some_and(Page::is_greeted);
     let readers: VecSet<ClientId> = session.readers.values().map(|it| it.client.clone()).collect();
     let own: Vec<ClientId> = readers.into_iter().filter(can).collect();
     if !own.is_empty() || session.readers.is_empty() || session.joined.iter().any(can) {

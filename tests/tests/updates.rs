@@ -73,10 +73,12 @@ async fn a_page_of_another_version_is_told_so_and_gets_its_media(engine: Engine)
             "const { port1, port2 } = new MessageChannel();
              navigator.serviceWorker.controller.postMessage({ type: 'dcdn:port' }, [port2]);
              const answer = new Promise((resolve) => (port1.onmessage = resolve));
+             // Of what is delivered to it, a page hears once its version is known.
+             await fetched(args[1]);
              port1.postMessage({ type: 'hello', version: args[0], settings: {},
                page: location.pathname, time_origin: performance.timeOrigin });
              return (await answer).data.version;",
-            &[json!(VERSION + 1)],
+            &[json!(VERSION + 1), json!(IMAGE)],
         )
         .await?;
 

@@ -64,7 +64,8 @@ impl Scene {
             heard.borrow_mut().push(dcdn_plain::from_object(&event.data()).unwrap());
         });
         channel.port1().set_onmessage(Some(hear.as_ref().unchecked_ref()));
-        let page = Page::new(channel.port2(), Closure::new(|_: MessageEvent| {}));
+        let mut page = Page::new(channel.port2(), Closure::new(|_: MessageEvent| {}));
+        page.welcome(SiteConfig::default());
         engine.state().pages.insert(PAGE, page);
         engine.peer_up(PAGE, PEER, ME, Vec::new());
         let link = engine.state().pages.link(PAGE, PEER).unwrap();
