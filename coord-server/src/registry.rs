@@ -130,6 +130,14 @@ struct Peer {
     unreported_since: Instant,
 }
 
+impl Peer {
+    /// Takes what a message of so many bytes costs; false if there is not so much.
+    fn pays(&mut self, bytes: usize, now: Instant) -> bool {
+        let cost = u32::try_from(bytes / 1024).unwrap_or(u32::MAX).saturating_add(1);
+        self.bucket.take(cost, now)
+    }
+}
+
 impl Registry {
     /// Nobody is there yet. `dice` decide who is recommended.
     pub fn new(limits: Limits, dice: StdRng) -> Self {
@@ -158,10 +166,13 @@ impl Registry {
             }
             Event::Received(message, bytes) => self.receive(from, Ok(message), bytes, now),
             Event::Garbled(why, bytes) => self.receive(from, Err(why), bytes, now),
-            Event::Beat(bytes) => match self.pay(from, bytes, now) {
-                Some(false) => self.refuse(from, Refusal::too_much()),
-                Some(true) | None => Vec::new(),
-            },
+            Event::Beat(bytes) => {
+                let Some(peer) = self.peers.get_mut(&from) else { return Vec::new() };
+                if peer.pays(bytes, now) {
+                    return Vec::new();
+                }
+                self.refuse(from, Refusal::too_much())
+            }
             Event::Refused(code, why) if self.peers.contains_key(&from) => {
                 self.refuse(from, Refusal::new(code, why))
             }
@@ -215,9 +226,8 @@ impl Registry {
         bytes: usize,
         now: Instant,
     ) -> Vec<Effect> {
-        let Some(is_paid) = self.pay(from, bytes, now) else { return Vec::new() };
-        let Some(peer) = self.peers.get(&from) else { return Vec::new() };
-        let answer = if !is_paid {
+        let Some(peer) = self.peers.get_mut(&from) else { return Vec::new() };
+        let answer = if !peer.pays(bytes, now) {
             Err(Refusal::too_much())
         } else {
             match (peer.group, message) {
@@ -236,12 +246,6 @@ impl Registry {
             Ok(effect) => Vec::from_iter(effect),
             Err(refusal) => self.refuse(from, refusal),
         }
-    }
-
-    /// Whether a socket may say something of so many bytes; `None` if it is not connected.
-    fn pay(&mut self, from: PeerId, bytes: usize, now: Instant) -> Option<bool> {
-        let cost = u32::try_from(bytes / 1024).unwrap_or(u32::MAX).saturating_add(1);
-        Some(self.peers.get_mut(&from)?.bucket.take(cost, now))
     }
 
     fn obey(

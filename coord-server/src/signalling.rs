@@ -233,13 +233,15 @@ impl Hub {
             Err(excess) => Event::Refused(ErrorCode::AddressLimit, excess.to_string()),
         };
         let asks_for_peers = matches!(event, Event::Received(ToCoord::Join { .. }, _));
+        let mut answered_after = None;
         self.perform(|registry| {
             let effects = registry.handle(from, event, now);
-            if asks_for_peers {
-                self.metrics.recommend.observe(now.elapsed().as_secs_f64());
-            }
+            answered_after = asks_for_peers.then(|| now.elapsed());
             effects
         });
+        if let Some(time) = answered_after {
+            self.metrics.recommend.observe(time.as_secs_f64());
+        }
     }
 
     /// A hello without a good token is refused, where there must be one.

@@ -24,8 +24,8 @@ pub struct Facts {
     pub counts: Counts,
 }
 
-/// Round trip, in milliseconds, above which a peer is called slow; a sentence names it.
-pub const SLOW_MS: f64 = 400.0;
+/// Round trip, in milliseconds, above which a peer is called slow.
+pub const SLOW_MS: u32 = 400;
 
 /// The state of the signalling socket in one word.
 pub fn coordination_word(coordination: Coordination) -> &'static str {
@@ -48,7 +48,7 @@ pub fn sentences(facts: &Facts, slow: usize) -> Vec<String> {
         ));
     }
     if slow > 0 {
-        sentences.push(format!("{slow} slow: more than 400 ms there and back."));
+        sentences.push(format!("{slow} slow: more than {SLOW_MS} ms there and back."));
     }
     if banned > 0 {
         sentences.push(format!("{banned} peers sent wrong bytes and are not used any more."));

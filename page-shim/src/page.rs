@@ -91,8 +91,8 @@ pub struct Report {
 }
 
 /// Starts a page's event loop: shakes hands with the worker that controls the page,
-/// or with the first one that does. `token` is its join token. Questions go into the sender that this returns;
-/// `listener` hears every event as one object whose `event` is its name.
+/// or with the first one that does. `token` is its join token. Questions go into the sender
+/// that this returns; `listener` hears every event as one object whose `event` is its name.
 ///
 /// # Errors
 /// If this is no page, or one without service workers.

@@ -113,7 +113,8 @@ impl Shim {
             for peer in &report.peers {
                 peers.push(examine(peer).await);
             }
-            let slow = peers.iter().filter(|it| it.rtt_ms.is_some_and(|ms| ms > SLOW_MS)).count();
+            let is_slow = |it: &&PeerDiagnosis| it.rtt_ms.is_some_and(|ms| ms > f64::from(SLOW_MS));
+            let slow = peers.iter().filter(is_slow).count();
             to_object(&Diagnosis {
                 coordination: coordination_word(report.facts.coordination),
                 consent: report.facts.consent,

@@ -279,8 +279,7 @@ impl Network {
     }
 
     fn budget(&self) -> u64 {
-        let ms = u64::try_from(BUDGET_TIME.as_millis()).unwrap_or(0);
-        self.line().saturating_mul(ms) / 1000
+        carried(BUDGET_TIME, self.line())
     }
 
     /// What the visitor's line can do, as far as it is known, in bytes per second.
@@ -316,8 +315,8 @@ impl Conduct {
 
     fn window(&self) -> u32 {
         let Some(rate) = self.rate.get() else { return 0 };
-        let covered = u64::try_from((self.round_trip() + WINDOW_SPARE).as_millis()).unwrap_or(0);
-        let useful = u32::try_from(rate.saturating_mul(covered) / 1000).unwrap_or(u32::MAX);
+        let useful = carried(self.round_trip() + WINDOW_SPARE, rate);
+        let useful = u32::try_from(useful).unwrap_or(u32::MAX);
         let most = if self.delivered >= PROVED_BYTES { MAX_WINDOW_BYTES } else { WINDOW_BYTES };
         useful.min(most)
     }
@@ -326,6 +325,12 @@ impl Conduct {
 /// Time for `bytes` at `rate` bytes per second.
 pub(crate) fn transfer(bytes: u64, rate: u64) -> Duration {
     Duration::from_millis(bytes.saturating_mul(1000) / rate.max(1))
+}
+
+/// Bytes that come in `time` at `rate` bytes per second.
+fn carried(time: Duration, rate: u64) -> u64 {
+    let ms = u64::try_from(time.as_millis()).unwrap_or(0);
+    rate.saturating_mul(ms) / 1000
 }
 
 #[cfg(test)]

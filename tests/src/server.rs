@@ -50,7 +50,7 @@ impl Server {
     /// # Errors
     /// If it fails.
     pub async fn prints(args: &[&str]) -> Result<String> {
-        let output = Command::new(binary()?).args(args).output().await?;
+        let output = command()?.args(args).output().await?;
         ensure!(output.status.success(), "{output:?}");
         Ok(String::from_utf8(output.stdout)?.trim().to_owned())
     }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -16,7 +15,7 @@ const MIN_TOKEN: usize = 16;
 
 /// What whoever wants to see the dashboard must show. Its hash is kept.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Token(Arc<[u8]>);
+pub struct Token([u8; 32]);
 
 /// A text that is no token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,8 +49,8 @@ impl fmt::Debug for Token {
     }
 }
 
-fn digest(text: &str) -> Arc<[u8]> {
-    Sha256::digest(text).as_slice().into()
+fn digest(text: &str) -> [u8; 32] {
+    Sha256::digest(text).into()
 }
 
 /// With a token, whoever shows it; without one, whoever sits at the machine.

@@ -179,18 +179,7 @@ impl Purse {
     /// # Errors
     /// If there is no room.
     pub fn check_socket(&self, now: Instant) -> Result<(), NoSocket> {
-        let Shared { most_sockets, limits, .. } = &*self.guard.0;
-        if self.guard.lock().sockets >= *most_sockets {
-            return Err(NoSocket::Full);
-        }
-        let fits = self.spend(|account| {
-            if account.sockets >= limits.sockets {
-                Err(Excess::Sockets)
-            } else {
-                account.connects.has_any(now).then_some(()).ok_or(Excess::Connects)
-            }
-        });
-        fits.map_err(NoSocket::Address)
+        self.room(|account| account.connects.has_any(now)).map(drop)
     }
 
     /// A socket.
@@ -198,23 +187,34 @@ impl Purse {
     /// # Errors
     /// As [`Purse::check_socket`].
     pub fn socket(&self, now: Instant) -> Result<SocketPermit, NoSocket> {
-        let Shared { most_sockets, limits, .. } = &*self.guard.0;
-        let mut state = self.guard.lock();
-        if state.sockets >= *most_sockets {
-            return Err(NoSocket::Full);
-        }
-        let taken = self.spend(|account| {
-            if account.sockets >= limits.sockets {
-                return Err(Excess::Sockets);
-            }
+        let mut state = self.room(|account| {
             let taken = account.connects.take(1, now);
             account.sockets += usize::from(taken);
-            taken.then_some(()).ok_or(Excess::Connects)
-        });
-        taken.map_err(NoSocket::Address)?;
+            taken
+        })?;
         state.sockets += 1;
         drop(state);
         Ok(SocketPermit(self.clone()))
+    }
+
+    /// Holds on to the count of sockets if there is room for one more, and `connects`.
+    fn room(
+        &self,
+        connects: impl FnOnce(&mut Account) -> bool,
+    ) -> Result<MutexGuard<'_, State>, NoSocket> {
+        let Shared { most_sockets, limits, .. } = &*self.guard.0;
+        let state = self.guard.lock();
+        if state.sockets >= *most_sockets {
+            return Err(NoSocket::Full);
+        }
+        let fits = self.spend(|account| {
+            if account.sockets >= limits.sockets {
+                return Err(Excess::Sockets);
+            }
+            connects(account).then_some(()).ok_or(Excess::Connects)
+        });
+        fits.map_err(NoSocket::Address)?;
+        Ok(state)
     }
 
     /// The hashing of `bytes`.

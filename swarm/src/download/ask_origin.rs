@@ -133,8 +133,7 @@ impl Download {
 
     /// Chunks that the origin delivers within [`BESIDE_PEERS`], at least one.
     fn share(&self, layout: Layout, network: &Network) -> u32 {
-        let ms = u64::try_from(BESIDE_PEERS.as_millis()).unwrap_or(0);
-        let bytes = network.origin.rate().saturating_mul(ms) / 1000;
+        let bytes = network.origin.delivers_in(BESIDE_PEERS);
         narrow(bytes / u64::from(layout.chunk_size())).max(1)
     }
 
@@ -148,8 +147,7 @@ impl Download {
     /// Whether what is asked for now would come beside what a reader needs before, instead of
     /// behind it: over plain HTTP one answer has all of the visitor's line.
     fn is_far_behind(&self, layout: Layout, network: &Network) -> bool {
-        let ms = u64::try_from(network.origin.first_byte().as_millis()).unwrap_or(0) * 2;
-        let soon = network.origin.rate().saturating_mul(ms) / 1000;
+        let soon = network.origin.delivers_in(network.origin.first_byte() * 2);
         let chunk = u64::from(layout.chunk_size());
         self.origin.outstanding() > soon.clamp(chunk, chunk * OVERLAP)
     }

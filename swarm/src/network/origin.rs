@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::rate::Rate;
-use super::transfer;
+use super::{carried, transfer};
 use crate::Timestamp;
 
 /// What an unknown origin is taken to need for its first byte.
@@ -63,6 +63,11 @@ impl OriginPace {
     /// Bytes per second once they flow.
     pub fn rate(&self) -> u64 {
         self.rate.get().unwrap_or(UNKNOWN_RATE)
+    }
+
+    /// Bytes that come in `time` once they flow.
+    pub fn delivers_in(&self, time: Duration) -> u64 {
+        carried(time, self.rate())
     }
 
     /// Time that `bytes` take once they flow.
