@@ -263,6 +263,11 @@ impl Chunks {
         true
     }
 
+    /// The bytes of a whole chunk that has the hash that it should have.
+    pub fn proven(&self, chunk: ChunkIndex) -> Option<Uint8Array> {
+        self.0.get(&chunk).filter(|buffer| buffer.verified).map(|buffer| buffer.bytes.clone())
+    }
+
     /// The bytes of a whole chunk.
     pub fn whole(&self, chunk: ChunkIndex) -> Option<Uint8Array> {
         self.0.get(&chunk).filter(|buffer| buffer.is_whole()).map(|buffer| buffer.bytes.clone())

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use dcdn_protocol::message::peer::ChunkFailReason;
 use dcdn_protocol::stats::Source;
-use dcdn_protocol::{ChunkHash, ChunkIndex};
+use dcdn_protocol::{ChunkHash, ChunkIndex, ChunkSet};
 use dcdn_swarm::{Input, Link};
 use futures::channel::oneshot;
 use gloo_timers::callback::Timeout;
@@ -135,6 +135,8 @@ impl Engine {
             self.do_without_manifest(id);
             return;
         };
+        let held =
+            if self.follow(id) { ChunkSet::full(manifest.layout.chunk_count()) } else { held };
         if new {
             let engine = Rc::clone(self);
             spawn_local(async move { engine.keep_manifest(&known).await });
@@ -161,6 +163,7 @@ impl Engine {
     /// one for the next: nobody gets it from us, and from the next request on the
     /// browser sees to it.
     pub fn keep_to_ourselves(self: &Rc<Self>, id: SessionId) {
+        self.lead_no_more(id);
         let (url, undo) = {
             let state = &mut *self.state();
             let Some(session) = state.sessions.get_mut(&id) else { return };
@@ -180,6 +183,8 @@ impl Engine {
 
     /// The origin alone serves this session.
     pub fn do_without_manifest(self: &Rc<Self>, id: SessionId) {
+        self.unfollow(id);
+        self.lead_no_more(id);
         if let Some(session) = self.state().sessions.get_mut(&id) {
             session.manifest = ManifestState::Unavailable;
             session.chunks.cannot_be_verified();
@@ -207,6 +212,7 @@ impl Engine {
             if let Some(session) = engine.state().sessions.get_mut(&id) {
                 session.chunks.verified(chunk);
             }
+            engine.share(id, chunk, &bytes);
             engine.keep(manifest.content_id(), chunk, &bytes).await;
         });
     }
@@ -255,6 +261,7 @@ impl Engine {
             return;
         }
         self.feed(id, Input::Ready { chunk, from: None });
+        self.share(id, chunk, &bytes);
         let engine = Rc::clone(self);
         spawn_local(async move { engine.keep(manifest.content_id(), chunk, &bytes).await });
     }
@@ -289,32 +296,44 @@ impl Engine {
             return;
         }
         self.feed(id, Input::Ready { chunk: index, from: Some(link) });
+        self.share(id, index, &bytes);
         self.keep(manifest.content_id(), index, &bytes).await;
     }
 
     /// Reads a chunk from the store for a session.
     pub async fn read_store(self: &Rc<Self>, id: SessionId, chunk: ChunkIndex) {
+        if self.await_from_leader(id, chunk) {
+            return;
+        }
+        let missing = Input::StoreMissing { chunks: [chunk].into_iter().collect() };
         let manifest = self.state().sessions.get(&id).and_then(|s| s.manifest().cloned());
         let Some(manifest) = manifest else {
-            self.feed(id, Input::StoreMissing { chunk });
+            self.feed(id, missing);
             return;
         };
         let content = manifest.content_id();
         let bytes = store::chunk(content, chunk).await.ok().flatten();
         if let Some(bytes) = bytes
             && is_right(&bytes, manifest.hash_of(chunk)).await
-            && self.accept(id, chunk, bytes, Source::Cache)
+            && self.accept(id, chunk, bytes.clone(), Source::Cache)
         {
             self.state().catalogue.used(content, epoch_ms());
             self.feed(id, Input::Ready { chunk, from: None });
+            self.share(id, chunk, &bytes);
             return;
         }
         self.drop_damaged(content, chunk);
-        self.feed(id, Input::StoreMissing { chunk });
+        self.feed(id, missing);
     }
 
     /// Puts a verified chunk before the readers, as long as its manifest is in force.
-    fn accept(&self, id: SessionId, chunk: ChunkIndex, bytes: Uint8Array, from: Source) -> bool {
+    pub fn accept(
+        &self,
+        id: SessionId,
+        chunk: ChunkIndex,
+        bytes: Uint8Array,
+        from: Source,
+    ) -> bool {
         let mut state = self.state();
         let Some(session) = state.sessions.get_mut(&id) else { return false };
         if session.manifest().is_none() {

@@ -144,7 +144,7 @@ impl Engine {
         call: &Call,
         id: SessionId,
     ) -> Option<(OpenReader, Option<oneshot::Receiver<Opening>>)> {
-        let (reader, range, waiting, policy) = {
+        let (reader, waiting, policy) = {
             let state = &mut *self.state();
             let session = state.sessions.get_mut(&id)?;
             let start = match (call.spec.start(), &session.meta) {
@@ -175,16 +175,16 @@ impl Engine {
                     client: call.client.clone(),
                     position: range.start,
                     end: range.end,
+                    goes_on: call.media && matches!(call.spec, RangeSpec::From(_)),
                     waker: None,
                 },
             );
-            (reader, range, waiting, session.config.policy)
+            (reader, waiting, session.config.policy)
         };
         self.state().pages.tally(&call.client).requested(&call.url, policy, epoch_ms());
         self.begin_work();
         let open = OpenReader { engine: Rc::clone(self), id, reader };
-        let goes_on = call.media && matches!(call.spec, RangeSpec::From(_));
-        self.feed(id, Input::ReaderOpened { reader, range, goes_on });
+        self.reader_opened(id, reader);
         self.join(id);
         self.note_silent_page(id, call);
         Some((open, waiting))
@@ -235,6 +235,7 @@ impl Engine {
             let reader = session.readers.get_mut(&open.reader).ok_or(Error::Unavailable)?;
             reader.position = answer.range.start;
             reader.end = answer.range.end;
+            reader.goes_on &= answer.status == 206;
             answer
         };
         if answer.status == 416 {
@@ -242,9 +243,8 @@ impl Engine {
         }
         if answer.status == 200 && call.spec != RangeSpec::Whole {
             // Another version than the page has: everything instead of the range.
-            self.feed(open.id, Input::ReaderClosed { reader: open.reader });
-            let (reader, range) = (open.reader, answer.range);
-            self.feed(open.id, Input::ReaderOpened { reader, range, goes_on: false });
+            self.feed_reader(open.id, open.reader, &Input::ReaderClosed { reader: open.reader });
+            self.reader_opened(open.id, open.reader);
         }
         if answer.range.is_empty() {
             self.count(&open, answer.range, Source::Http);
@@ -286,7 +286,8 @@ impl Engine {
             }
         };
         self.count(open, range, source);
-        self.feed(open.id, Input::ReaderAdvanced { reader: open.reader, position: range.end });
+        let (reader, position) = (open.reader, range.end);
+        self.feed_reader(open.id, reader, &Input::ReaderAdvanced { reader, position });
         Poll::Ready(Some(Ok(view.into())))
     }
 
@@ -340,7 +341,7 @@ impl Engine {
         if let Some(session) = self.state().sessions.get_mut(&id) {
             session.readers.remove(&reader);
         }
-        self.feed(id, Input::ReaderClosed { reader });
+        self.feed_reader(id, reader, &Input::ReaderClosed { reader });
         self.linger(id);
     }
 }

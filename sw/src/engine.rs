@@ -226,7 +226,7 @@ impl Engine {
 
     /// The page gets what plain HTTP gives: there is nothing here for us. Possible
     /// only before anything has been delivered.
-    pub fn pass(&self, id: SessionId, response: Option<Response>) {
+    pub fn pass(self: &Rc<Self>, id: SessionId, response: Option<Response>) {
         let Some(mut session) = self.remove_session(id) else { return };
         let mut response = response;
         for waiting in session.waiting.drain(..) {
@@ -237,11 +237,8 @@ impl Engine {
     /// The content cannot be delivered: readers get an error, never a clean end;
     /// whoever has been given nothing yet gets what plain HTTP gives.
     pub fn fail(self: &Rc<Self>, id: SessionId, error: &Error) {
-        let clients: Vec<_> = match self.state().sessions.get(&id) {
-            Some(session) => session.readers.values().map(|r| r.client.clone()).collect(),
-            None => return,
-        };
         let Some(mut session) = self.remove_session(id) else { return };
+        let clients: Vec<_> = session.readers.values().map(|it| it.client.clone()).collect();
         session.wake_readers();
         for waiting in session.waiting.drain(..) {
             let _ = waiting.send(Err(None));
@@ -258,8 +255,10 @@ impl Engine {
         }
     }
 
-    /// Ends a session and all that is under way for it.
-    pub fn remove_session(&self, id: SessionId) -> Option<Session> {
+    /// Ends a session and all that is under way for it. Those that follow it go on without it.
+    pub fn remove_session(self: &Rc<Self>, id: SessionId) -> Option<Session> {
+        self.unfollow(id);
+        self.lead_no_more(id);
         let state = &mut *self.state();
         let session = state.sessions.remove(&id)?;
         state.keeper.tell_watchers();
@@ -295,7 +294,7 @@ impl Engine {
         }
     }
 
-    fn end_if_unread(&self, id: SessionId) {
+    fn end_if_unread(self: &Rc<Self>, id: SessionId) {
         let unread = self.state().sessions.get(&id).is_some_and(|it| it.readers.is_empty());
         if unread {
             self.remove_session(id);
@@ -303,7 +302,7 @@ impl Engine {
     }
 
     /// Ends the sessions of `url` that nobody reads from: whoever asks next begins anew.
-    pub fn end_unread(&self, url: &str) {
+    pub fn end_unread(self: &Rc<Self>, url: &str) {
         for id in self.sessions_where(|it| it.url == url && it.settling.is_none()) {
             self.end_if_unread(id);
         }

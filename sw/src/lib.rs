@@ -27,6 +27,7 @@ mod delivery;
 mod engine;
 mod errands;
 pub mod error;
+mod follow;
 mod js;
 mod keep;
 mod origin;

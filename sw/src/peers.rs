@@ -37,7 +37,7 @@ impl Engine {
             let want = session.want();
             for client in looking(session, &state.pages) {
                 let Some(page) = state.pages.get(&client) else { continue };
-                if session.joined.insert(client) {
+                if session.joined.insert(client) && session.follows.is_none() {
                     page.post(&ToShim::Have { content, chunks: state.catalogue.chunks(content) });
                     page.post(&ToShim::Join { content, want });
                 }

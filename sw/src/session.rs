@@ -62,6 +62,10 @@ pub struct Session {
     pub refusal: Option<String>,
     /// Whether the origin has said that it is for this visitor alone.
     pub personal: bool,
+    /// The session of another URL with the same content, whose chunks are ours too.
+    pub follows: Option<SessionId>,
+    /// Chunks that are to come from there.
+    pub awaited: VecSet<ChunkIndex>,
     /// What is in memory.
     pub chunks: Chunks,
     /// Where each chunk came from that was not in the store before: what is read
@@ -72,7 +76,7 @@ pub struct Session {
     /// Whether anything from peers or store has been accepted: from then on the
     /// manifest cannot be dropped without mixing versions.
     pub relies_on_manifest: bool,
-    /// Who reads.
+    /// Who reads, those of sessions that follow this one included.
     pub readers: VecMap<ReaderId, Reader>,
     /// Requests under way.
     pub origin: VecMap<OriginRequest, AbortController>,
@@ -93,6 +97,7 @@ pub struct Session {
 }
 
 /// One response on its way to a page.
+#[derive(Clone)]
 pub struct Reader {
     /// The page.
     pub client: ClientId,
@@ -100,6 +105,8 @@ pub struct Reader {
     pub position: u64,
     /// One past the last byte that it needs.
     pub end: u64,
+    /// Whether it belongs to a player that asks for what follows.
+    pub goes_on: bool,
     /// Wakes its stream.
     pub waker: Option<Waker>,
 }
@@ -116,6 +123,8 @@ impl Session {
             manifest: ManifestState::Pending,
             refusal: None,
             personal: false,
+            follows: None,
+            awaited: VecSet::new(),
             chunks: Chunks::default(),
             fetched: VecMap::new(),
             tails: Vec::new(),

@@ -78,6 +78,7 @@ impl Engine {
             }
         }
         self.feed(id, Input::Ready { chunk, from: None });
+        self.share(id, chunk, &tail.bytes);
     }
 
     /// Waits until nobody reads a tail, or it is whole, or somebody needs more than that:

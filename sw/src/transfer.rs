@@ -159,7 +159,7 @@ impl Engine {
     }
 
     /// As [`Engine::pass`]; `response` is that of `request`.
-    fn pass_on(&self, id: SessionId, request: OriginRequest, response: Option<Response>) {
+    fn pass_on(self: &Rc<Self>, id: SessionId, request: OriginRequest, response: Option<Response>) {
         if let Some(session) = self.state().sessions.get_mut(&id) {
             // The page reads it now: it must not be aborted with the session.
             session.origin.remove(&request);
@@ -169,7 +169,11 @@ impl Engine {
 
     /// All answers of the origin within a session must be of one version. Returns its
     /// layout, and whether that has just become known.
-    fn agree_on_version(&self, id: SessionId, meta: Meta) -> Result<(Layout, bool), Error> {
+    fn agree_on_version(
+        self: &Rc<Self>,
+        id: SessionId,
+        meta: Meta,
+    ) -> Result<(Layout, bool), Error> {
         let layout = {
             let mut state = self.state();
             let Some(session) = state.sessions.get_mut(&id) else { return Err(Error::Unavailable) };

@@ -233,6 +233,89 @@ async fn a_file_that_changes_in_mid_transfer_is_an_error_and_never_a_mixture() {
 }
 
 #[wasm_bindgen_test]
+async fn two_urls_of_one_content_are_fetched_once() {
+    let (origin, image) = (Origin::new(), bytes(40, IMAGE));
+    for url in ["/one.jpg", "/other.jpg"] {
+        origin.put_shared(url, &image, "\"v1\"");
+    }
+    let worker = Worker::start().await;
+    origin.log();
+
+    let responses =
+        futures::join!(respond(&worker, "/one.jpg", None), respond(&worker, "/other.jpg", None));
+    let bodies = futures::join!(body(&responses.0), body(&responses.1));
+
+    assert!(bodies.0.unwrap() == image);
+    assert!(bodies.1.unwrap() == image);
+    let asked: usize = origin.log().iter().filter_map(|line| asked_bytes(line)).sum();
+    assert!(asked <= IMAGE + 256 * 1024, "{asked} bytes, and each asks for its first 256 KiB");
+}
+
+/// How many bytes a line of the log asks for.
+fn asked_bytes(line: &str) -> Option<usize> {
+    let (first, last) = line.split_once("bytes=")?.1.split_once('-')?;
+    let last: usize = last.parse().unwrap();
+    Some(last.min(IMAGE - 1) + 1 - first.parse::<usize>().unwrap())
+}
+
+#[wasm_bindgen_test]
+async fn what_was_read_along_with_another_url_goes_on_when_that_one_changes() {
+    let (origin, old) = (Origin::new(), bytes(41, 12_000_000));
+    let manifest = origin.put_shared("/leads.jpg", &old, "\"v1\"");
+    origin.put_shared("/follows.jpg", &old, "\"v1\"");
+    let worker = Worker::start().await;
+    let leading = respond(&worker, "/leads.jpg", None).await;
+    while store::chunk(manifest.content_id(), ChunkIndex(0)).await.unwrap().is_none() {
+        gloo_timers::future::TimeoutFuture::new(5).await;
+    }
+    origin.log();
+
+    let following = Body::of(&respond(&worker, "/follows.jpg", None).await);
+    following.read_to(1_000_000).await;
+    let own = origin.requests_for("/follows.jpg");
+    let new = Uint8Array::from(&bytes(42, 12_000_000)[..]);
+    let changed = ["/leads.jpg".into(), new.into(), "\"v2\"".into(), JsValue::UNDEFINED];
+    origin.call("put", &changed);
+    let whole = futures::join!(body(&leading), following.read_to(12_000_000));
+
+    assert_eq!(own, ["/follows.jpg bytes=0-262143"]);
+    assert!(whole.0.is_err());
+    assert!(whole.1 == old);
+}
+
+/// A body that is read bit by bit.
+struct Body(JsValue);
+
+impl Body {
+    fn of(response: &Response) -> Self {
+        let make = Function::new_with_args(
+            "response",
+            "return { reader: response.body.getReader(), pieces: [], length: 0 };",
+        );
+        Self(make.call1(&JsValue::UNDEFINED, response).unwrap())
+    }
+
+    /// All that has come, once that is so many bytes.
+    async fn read_to(&self, length: u32) -> Vec<u8> {
+        let read = Function::new_with_args(
+            "body, length",
+            "return (async () => {
+               while (body.length < length) {
+                 const { done, value } = await body.reader.read();
+                 if (done) throw new Error('the body has ended');
+                 body.pieces.push(value);
+                 body.length += value.length;
+               }
+               return new Blob(body.pieces).arrayBuffer();
+             })();",
+        );
+        let promise = read.call2(&JsValue::UNDEFINED, &self.0, &length.into()).unwrap();
+        let promise: js_sys::Promise = promise.unchecked_into();
+        Uint8Array::new(&JsFuture::from(promise).await.unwrap()).to_vec()
+    }
+}
+
+#[wasm_bindgen_test]
 async fn a_manifest_of_other_bytes_does_not_spoil_what_the_origin_sends() {
     let (origin, image) = (Origin::new(), bytes(9, IMAGE));
     let lie = origin.put_shared("/disagree.jpg", &bytes(10, IMAGE), "\"v1\"");

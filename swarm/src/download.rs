@@ -245,12 +245,12 @@ impl Download {
                     (self.stale, self.changed) = (true, true);
                 }
             }
-            Input::StoreMissing { chunk } => {
-                self.stored.remove(chunk);
-                if let Some(slot) = self.slots.get_mut(chunk)
-                    && slot.state == State::FromStore
-                {
-                    slot.goes_missing();
+            Input::StoreMissing { chunks } => {
+                self.stored = self.stored.without(&chunks);
+                for slot in self.slots.iter_mut() {
+                    if slot.state == State::FromStore && chunks.contains(slot.chunk) {
+                        slot.goes_missing();
+                    }
                 }
             }
             Input::Expecting { peers } => {

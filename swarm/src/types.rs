@@ -54,10 +54,10 @@ pub enum Input {
         /// The chunks.
         chunks: ChunkSet,
     },
-    /// The store does not hold `chunk` after all, or holds it damaged.
+    /// The store does not hold these after all, or holds them damaged.
     StoreMissing {
-        /// The chunk.
-        chunk: ChunkIndex,
+        /// The chunks.
+        chunks: ChunkSet,
     },
     /// How many peers may yet serve: connected or connecting.
     Expecting {

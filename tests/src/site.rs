@@ -85,6 +85,14 @@ impl Site {
         Ok(fs::write(self.file(path), bytes)?)
     }
 
+    /// Writes the same bytes under another name.
+    ///
+    /// # Errors
+    /// If there is no such file.
+    pub fn copy_of(&self, path: &str, copy: &str) -> Result<()> {
+        self.copy(&self.file(path), copy)
+    }
+
     /// Writes a file that shows the same as [`IMAGE`] and is another content.
     ///
     /// # Errors

@@ -44,6 +44,41 @@ async fn two_tabs_that_want_the_same_fetch_it_once(engine: Engine) -> Result<()>
     visitor.close().await
 }
 
+in_each_engine!(two_urls_of_one_content_are_fetched_once);
+async fn two_urls_of_one_content_are_fetched_once(engine: Engine) -> Result<()> {
+    let site = Site::new()?;
+    site.random(FILM, FILM_BYTES)?;
+    site.copy_of(FILM, "/media/film.webm")?;
+    let server = Server::start(site.root(), SERVER).await?;
+    let thin = Proxy::capped(server.address(), THIN).await?;
+    let visitor = Visitor::arrive_with(engine).await?;
+    visitor.install(&thin.url(EMPTY_PAGE)).await?;
+
+    let films: [Fetched; 2] = visitor
+        .eval(
+            "Promise.all(args.map((url) => fetched(url)))",
+            &[json!(FILM), json!("/media/film.webm")],
+        )
+        .await?;
+
+    assert_eq!(
+        films.each_ref().map(|it| it.mime.as_deref()),
+        [Some("video/mp4"), Some("video/webm")]
+    );
+    for film in &films {
+        assert_eq!(film.sha256, site.sha256(FILM)?);
+    }
+    for url in [FILM, "/media/film.webm"] {
+        assert_eq!(visitor.accounted(url).await?.length, Some(FILM_BYTES as u64));
+    }
+    let sent = server.metric("dcdn_origin_bytes_total").await?;
+    // Pages and scripts come on top, and of each what is asked for before its manifest is there.
+    let twice = 2 * FILM_BYTES as u64;
+    assert!(sent < twice * 3 / 4, "{sent} bytes from the origin");
+    visitor.expect_clean_console().await?;
+    visitor.close().await
+}
+
 in_each_engine!(a_tab_without_connections_is_served_over_those_of_another);
 async fn a_tab_without_connections_is_served_over_those_of_another(engine: Engine) -> Result<()> {
     let site = Site::new()?;

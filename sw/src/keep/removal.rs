@@ -111,9 +111,8 @@ impl Engine {
             held.chunks.clone()
         };
         self.announce(content, &left);
-        for chunk in gone.iter() {
-            self.feed_where(|it| it.content() == Some(content), &Input::StoreMissing { chunk });
-        }
+        let missing = Input::StoreMissing { chunks: gone.clone() };
+        self.feed_where(|it| it.content() == Some(content) && it.follows.is_none(), &missing);
         self.delete_soon(gone.iter().map(|chunk| Entry::Chunk(content, chunk)).collect());
     }
 

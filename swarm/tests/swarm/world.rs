@@ -369,7 +369,7 @@ impl World {
                 let answer = if held {
                     Input::Ready { chunk, from: None }
                 } else {
-                    Input::StoreMissing { chunk }
+                    Input::StoreMissing { chunks: [chunk].into_iter().collect() }
                 };
                 self.after(2, answer);
             }

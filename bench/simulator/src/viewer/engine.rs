@@ -315,7 +315,7 @@ impl Viewer {
         let held = self.held(content).is_some_and(|chunks| chunks.contains(chunk));
         let Some(session) = self.session(slot) else { return };
         if !held {
-            self.feed(slot, Input::StoreMissing { chunk }, ctx);
+            self.feed(slot, Input::StoreMissing { chunks: [chunk].into_iter().collect() }, ctx);
             return;
         }
         session.put(chunk, true);
