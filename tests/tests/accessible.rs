@@ -39,6 +39,11 @@ async fn demo_overlay_and_dashboard_keep_nobody_out() -> Result<()> {
         visitor.run::<()>("document.querySelector('a.frame').click()", &[]).await?;
         expect_nothing_in_the_way(&visitor, "the demo's pictures, one alone").await?;
 
+        visitor.open(&server.url("/players.html")).await?;
+        let player = "await until('a player', () => document.querySelector('#frame video'))";
+        visitor.run::<()>(player, &[]).await?;
+        expect_nothing_in_the_way(&visitor, "the demo's players").await?;
+
         visitor.open(&server.url("/dcdn/")).await?;
         let lines = "await until('a line', () =>
             document.querySelector('#peers-line path').getAttribute('d'))";

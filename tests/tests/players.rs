@@ -29,10 +29,51 @@ async fn a_video_element_plays_and_seeks(engine: Engine) -> Result<()> {
 in_each_engine!(an_audio_element_plays_and_seeks);
 async fn an_audio_element_plays_and_seeks(engine: Engine) -> Result<()> {
     let site = Site::new()?;
-    let film = shelf::film(&site, "one-hour-up.mp3")?;
-    let page = element("audio", &film);
-    let stage = Stage::with(site, engine, &[film]).await?;
-    stage.play("<audio>, MP3", &page).await?;
+    let mp3 = shelf::film(&site, "one-hour-up.mp3")?;
+    let wav = "/media/noise.wav".to_owned();
+    shelf::noise(&site, &wav)?;
+    let stage = Stage::with(site, engine, &[mp3.clone(), wav.clone()]).await?;
+    // It is shorter than two chunks, and of such a file nobody waits for peers.
+    stage.play("<audio>, MP3", &element("audio", &mp3)).await?;
+    let share = stage.play("<audio>, WAV", &element("audio", &wav)).await?;
+    assert!(share.percent() >= 50, "{share:?}");
+    stage.close().await
+}
+
+in_each_engine!(every_player_of_the_demo_plays_and_tells_where_its_bytes_came_from);
+async fn every_player_of_the_demo_plays_and_tells_where_its_bytes_came_from(
+    engine: Engine,
+) -> Result<()> {
+    let site = Site::new()?;
+    let films = shelf::demo(&site)?;
+    let stage = Stage::with(site, engine, &films).await?;
+    let viewer = stage.visit("/players.html").await?;
+    let players: Vec<String> = viewer
+        .eval("[...document.querySelectorAll('#players a')].map((it) => it.href)", &[])
+        .await?;
+    assert_eq!(players.len(), 8);
+    let mut told = Vec::new();
+    for player in &players {
+        viewer.open(player).await?;
+        let share: String = viewer
+            .run(
+                "const found = () => document.querySelector('#frame video, #frame audio');
+                 const share = document.querySelector('#share');
+                 await until('the player', found);
+                 await until('metadata', () => found().readyState >= HTMLMediaElement.HAVE_METADATA);
+                 await found().play();
+                 await until('a second of it', () => found().currentTime > 1);
+                 await until('a share', () => share.textContent.includes('%'));
+                 return share.textContent;",
+                &[],
+            )
+            .await?;
+        told.push(share);
+    }
+    println!("the demo's players in {engine:?}: {told:?}");
+    assert!(told.iter().any(|it| it.contains("visitors")), "{told:?}");
+    viewer.expect_clean_console().await?;
+    viewer.close().await?;
     stage.close().await
 }
 

@@ -7,7 +7,10 @@ use crate::interrupt::Interrupt;
 use crate::report::{heading, note};
 use crate::server::{Server, free_port};
 use crate::workspace::Workspace;
-use crate::{build, tools};
+use crate::{build, npm, tools};
+
+/// The demo site.
+const DEMO: &str = "static/demo";
 
 /// Where the demo is served unless it is said otherwise.
 const DEFAULT_PORT: u16 = 8080;
@@ -28,6 +31,9 @@ pub struct Options {
 /// Builds, serves, and waits for Ctrl-C.
 pub fn run(workspace: &Workspace, options: Options) -> Result<()> {
     let program = build::run(workspace, build::Options::default())?;
+    if let Err(error) = npm::put_players(workspace, &workspace.root.join(DEMO).join("players")) {
+        note(format_args!("the page of players has the browser's own only: {error}"));
+    }
     let browser = match options.peers {
         0 => None,
         _ => Some(tools::ensure_browser(workspace)?),
@@ -51,7 +57,7 @@ fn serve(
     browser: Option<&tools::Browser>,
     interrupt: &Interrupt,
 ) -> Result<()> {
-    let root = workspace.root.join("static/demo");
+    let root = workspace.root.join(DEMO);
     let port = options.port.map_or_else(|| free_port(DEFAULT_PORT), Ok)?;
     let mut server = Server::start(program, &root, port, interrupt)?;
     let url = server.url.clone();
@@ -64,8 +70,12 @@ fn serve(
             note(format_args!("{name} is fetching the content"));
             let mut peer = Browser::start(&browser.program, browser.as_root, interrupt)?;
             let holding = peer.hold(&url).with_context(|| name.clone())?;
+            peer.hold(&format!("{url}players.html")).with_context(|| name.clone())?;
             let (resources, megabytes) = (holding.resources, mega(holding.bytes));
-            note(format_args!("{name} holds {resources} resources, {megabytes} MB"));
+            note(format_args!(
+                "{name} holds the gallery, {resources} resources of {megabytes} MB, and what the \
+                 players play"
+            ));
             peers.push(peer);
         }
         heading(format_args!("Open {url} to get them from {} peers", options.peers));

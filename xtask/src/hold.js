@@ -3,7 +3,7 @@
 (async () => {
   /** Milliseconds after which whatever is missing is told instead of waited for. */
   const PATIENCE = 120_000;
-  const isMedia = /\.(avif|gif|jpe?g|m4a|mp3|mp4|ogg|png|svg|webm|webp)$/i;
+  const isMedia = /\.(avif|gif|jpe?g|m4a|m4s|mp3|mp4|ogg|png|svg|webm|webp)$/i;
 
   const ready = await window.dcdn?.ready;
   if (ready?.mode !== 'p2p') throw new Error(`DCDN is not in use: ${ready?.reason ?? 'no script'}`);

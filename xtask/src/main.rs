@@ -11,6 +11,7 @@ mod build;
 mod demo;
 mod interrupt;
 mod manifest;
+mod npm;
 mod package;
 mod plots;
 mod report;

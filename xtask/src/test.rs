@@ -1,7 +1,6 @@
 //! `cargo xtask test`: every check and test there is, in the order in which failures are
 //! cheapest to find.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -11,7 +10,7 @@ use xshell::{Cmd, cmd};
 use crate::report::{elapsed, heading, note};
 use crate::tools::{self, WASM};
 use crate::workspace::Workspace;
-use crate::{budget, build, package, tidy};
+use crate::{budget, build, npm, package, tidy};
 
 /// What `test` can be told.
 #[derive(clap::Args)]
@@ -44,7 +43,7 @@ enum Step {
 const BROWSER_CRATES: [&str; 3] = ["dcdn-plain", "dcdn-page-shim", "dcdn-sw"];
 
 /// Folders with packages of npm: the players and what looks at pages; the sample for Vite.
-const NPM_FOLDERS: [&str; 2] = ["tests/players", "docs/samples/vite"];
+const NPM_FOLDERS: [&str; 2] = [npm::PLAYERS, "docs/samples/vite"];
 
 impl Step {
     const fn about(self) -> &'static str {
@@ -113,7 +112,7 @@ impl Step {
                 let redis = tools::ensure_redis(workspace)?;
                 package::run(workspace)?;
                 for folder in NPM_FOLDERS {
-                    fetch_npm(workspace, folder)?;
+                    npm::fetch(workspace, folder)?;
                 }
                 // Each test has several browsers.
                 let tests = cmd!(sh, "cargo test --package dcdn-tests -- --test-threads=2");
@@ -176,22 +175,6 @@ fn wasm_test(workspace: &Workspace) -> Result<()> {
         perform(&tests)?;
     }
     Ok(())
-}
-
-/// Fetches what the end-to-end tests have from npm into this folder: exactly the versions in
-/// its `package-lock.json`. Once: what is there needs no network.
-fn fetch_npm(workspace: &Workspace, folder: &str) -> Result<()> {
-    let folder = workspace.root.join(folder);
-    let changed = |file: &str| fs::metadata(folder.join(file)).and_then(|it| it.modified());
-    let wanted = changed("package-lock.json")?;
-    // Where npm notes what it has installed.
-    if changed("node_modules/.package-lock.json").is_ok_and(|installed| installed >= wanted) {
-        return Ok(());
-    }
-    let npm = tools::ensure_npm(workspace)?;
-    let sh = &workspace.shell;
-    let _there = sh.push_dir(folder);
-    perform(&cmd!(sh, "{npm} ci --no-audit --no-fund --ignore-scripts"))
 }
 
 /// Runs a command, whose output is seen; its error names it.

@@ -87,6 +87,11 @@ pub fn ensure_npm(workspace: &Workspace) -> Result<PathBuf> {
     ensure_program(workspace, &NPM)
 }
 
+/// Whether there is npm.
+pub fn has_npm() -> bool {
+    find(&NPM).is_some()
+}
+
 /// Finds curl; installs it where that is safe.
 pub fn ensure_curl(workspace: &Workspace) -> Result<PathBuf> {
     ensure_program(workspace, &CURL)

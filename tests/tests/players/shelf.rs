@@ -13,6 +13,13 @@ const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../static/demo/media");
 /// The players' packages.
 const PACKAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/players/node_modules");
 
+/// Of those, what the demo's page has.
+const PLAYERS: [&str; 3] = [
+    "hls.js/dist/hls.min.js",
+    "shaka-player/dist/shaka-player.compiled.js",
+    "video.js/dist/video.min.js",
+];
+
 /// The streams in [`stream`] that have their segments in one file each: [`one_file_each`].
 const STREAMS: u32 = 3;
 
@@ -29,6 +36,48 @@ pub fn player(site: &Site, file: &str) -> Result<String> {
     put(site, &Path::new(PACKAGES).join(file), &path)
         .context("`npm ci` in tests/players fetches the players; `cargo xtask test` does that")?;
     Ok(path)
+}
+
+/// Puts the demo's page of players on the site, with the players. Returns the paths of what
+/// they play that goes among visitors.
+pub fn demo(site: &Site) -> Result<Vec<String>> {
+    for name in ["players.html", "players.js", "style.css", "icon.svg"] {
+        put(site, &Path::new(DEMO).join("..").join(name), &format!("/{name}"))?;
+    }
+    for file in PLAYERS {
+        let name = Path::new(file).file_name().and_then(|it| it.to_str()).context("a name")?;
+        put(site, &Path::new(PACKAGES).join(file), &format!("/players/{name}"))?;
+    }
+    let mut films = stream(site)?;
+    for kind in ["mp4", "webm", "mp3"] {
+        films.push(film(site, &format!("one-hour-up.{kind}"))?);
+    }
+    Ok(films)
+}
+
+/// Writes a sound of half a minute that is no music, as PCM: about 1.3 MB.
+pub fn noise(site: &Site, path: &str) -> Result<()> {
+    const RATE: u32 = 22_050;
+    const SAMPLES: u32 = 30 * RATE;
+    let bytes = 2 * SAMPLES;
+    let mut file = Vec::new();
+    file.extend(b"RIFF");
+    file.extend((36 + bytes).to_le_bytes());
+    file.extend(b"WAVEfmt ");
+    file.extend(16_u32.to_le_bytes());
+    // PCM, mono, samples and bytes of a second, bytes of a sample, bits of a sample.
+    file.extend([1_u16, 1].iter().flat_map(|it| it.to_le_bytes()));
+    file.extend([RATE, 2 * RATE].iter().flat_map(|it| it.to_le_bytes()));
+    file.extend([2_u16, 16].iter().flat_map(|it| it.to_le_bytes()));
+    file.extend(b"data");
+    file.extend(bytes.to_le_bytes());
+    let mut state = 1_u32;
+    for _ in 0..SAMPLES {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let [.., low, high] = state.to_le_bytes();
+        file.extend([low, high & 15]);
+    }
+    Ok(fs::write(at(site, path), file)?)
 }
 
 /// Puts the film's segments on the site, with their playlists. Returns the paths of the

@@ -85,6 +85,14 @@ impl Stage {
         Ok(viewer)
     }
 
+    /// Opens a page of the site to a new visitor.
+    pub async fn visit(&self, path: &str) -> Result<Visitor> {
+        let viewer = Visitor::arrive_with(self.engine).await?;
+        viewer.install(&self.server.url(EMPTY_PAGE)).await?;
+        viewer.open(&self.server.url(path)).await?;
+        Ok(viewer)
+    }
+
     /// The visitor's last look at the page.
     pub async fn leave(&self, name: &str, viewer: Visitor) -> Result<Share> {
         let faults: Vec<String> = viewer.eval("faults", &[]).await?;
