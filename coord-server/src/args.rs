@@ -265,6 +265,7 @@ impl Args {
         config.cache_control.clone_from(&self.cache_control);
         config.origins = AllowedOrigins::new(self.allow_origin.iter().map(String::as_str))?;
         config.site = self.manners.apply(config.site);
+        config.connections = self.sockets.connections();
         config.signalling = self.sockets.limits();
         config.signalling.socket.min_viewers = config.site.min_viewers as usize;
         config.redis = self.sockets.redis();

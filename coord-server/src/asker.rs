@@ -100,7 +100,8 @@ impl Proxies {
         Self { networks, header }
     }
 
-    fn trust(&self, address: IpAddr) -> bool {
+    /// Whether what `address` says of others counts.
+    pub fn trust(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.networks.iter().any(|network| network.contains(&address))
     }

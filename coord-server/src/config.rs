@@ -10,6 +10,7 @@ use dcdn_protocol::SiteConfig;
 use crate::asker::Proxies;
 use crate::assets::Assets;
 use crate::cluster::RedisUrl;
+use crate::connections;
 use crate::dashboard::access::Token;
 use crate::limit::address::AddressLimits;
 use crate::manifest::store::StoreError;
@@ -35,6 +36,8 @@ pub struct Config {
     pub tokens: Option<Tokens>,
     /// Bounds and times of signalling.
     pub signalling: signalling::Limits,
+    /// Bounds of all connections together.
+    pub connections: connections::Limits,
     /// Bounds for one network address.
     pub addresses: AddressLimits,
     /// Who may say for whom it asks.
@@ -79,6 +82,7 @@ impl Config {
             origins: AllowedOrigins::default(),
             tokens: None,
             signalling: signalling::Limits::default(),
+            connections: connections::Limits::default(),
             addresses: AddressLimits::default(),
             proxies: Proxies::default(),
             manifest_store: None,

@@ -13,13 +13,13 @@
 //!
 //! What a directory serves and what a manifest describes come from one place:
 //! [`site::path`] reads the URL, [`site::root`] opens the file and makes its
-//! validators. Of an origin both are what it answers. [`run`] serves until it is told to stop; [`app`] is the same
-//! without a listener.
+//! validators. Of an origin both are what it answers. [`run`] serves until it is told to stop.
 
 pub mod asker;
 pub mod assets;
 pub mod cluster;
 pub mod config;
+pub mod connections;
 pub mod dashboard;
 pub mod error;
 pub mod limit;
@@ -37,4 +37,4 @@ pub mod tokens;
 pub use assets::Assets;
 pub use config::{Config, SetupError, Source};
 pub use origin::OriginSettings;
-pub use server::{Lifetime, app, run};
+pub use server::{Lifetime, run};

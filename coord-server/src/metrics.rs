@@ -40,6 +40,11 @@ pub struct Metrics {
     pub origin_requests: Counter,
     /// `dcdn_manifests_hashed`: files that were read through to hash them.
     pub manifests_hashed: Counter,
+    /// `dcdn_connections`: TCP connections that are open, whatever is spoken on them.
+    pub connections: Gauge,
+    /// `dcdn_connections_refused`: connections closed at once since there were as many as there
+    /// may be; those of one address are among its refusals.
+    pub connections_refused: Counter,
     /// `dcdn_sockets`: signalling sockets that are open.
     pub sockets: Gauge,
     /// `dcdn_peers`: sockets that have said hello.
@@ -82,6 +87,9 @@ impl Metrics {
             origin_bytes: new.metric("origin_bytes", "Body bytes that the static site sent"),
             origin_requests: new.metric("origin_requests", "Requests to the static site"),
             manifests_hashed: new.metric("manifests_hashed", "Files read through to hash them"),
+            connections: new.metric("connections", "Connections that are open"),
+            connections_refused: new
+                .metric("connections_refused", "Connections for which there was no room"),
             sockets: new.metric("sockets", "Signalling sockets that are open"),
             peers: new.metric("peers", "Signalling sockets that have said hello"),
             swarms: new.metric("swarms", "Contents that somebody is in the swarm of"),

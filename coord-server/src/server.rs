@@ -18,7 +18,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
@@ -29,6 +29,7 @@ use crate::asker::Secure;
 use crate::assets;
 use crate::cluster::{self, RedisUrl};
 use crate::config::{Config, SetupError, Source};
+use crate::connections::{Connection, Door};
 use crate::dashboard::{self, Dashboard, Names};
 use crate::limit::address::Guard;
 use crate::manifest::store::{Store, StoreError};
@@ -41,9 +42,6 @@ use crate::signalling::{self, Hub};
 use crate::site::root::Root;
 use crate::site::{self, Site};
 use crate::tls::Tls;
-
-/// Time that a connection may take to send the head of its next request.
-const HEAD_WITHIN: Duration = Duration::from_secs(60);
 
 /// Time after which another connection is tried when none could be accepted,
 /// for want of file descriptors as a rule.
@@ -76,7 +74,12 @@ pub async fn run(
     let grace = config.grace;
     let tls = config.tls.clone().map(Tls::new).transpose();
     let tls = tls.map_err(|error| io::Error::other(SetupError::Tls(error)))?;
-    let app = app(config, &life).map_err(io::Error::other)?;
+    let metrics = Arc::new(Metrics::new());
+    let guard = guard(&config, &metrics);
+    let proxies = Arc::new(config.proxies.clone());
+    let head_within = config.connections.head_within;
+    let door = Door::new(config.connections, guard.clone(), proxies, Arc::clone(&metrics));
+    let app = app(config, guard, metrics, &life).map_err(io::Error::other)?;
     let _renewal = tls.clone().map(|tls| AbortOnDropHandle::new(tokio::spawn(tls.keep_current())));
     let mut shutdown = pin!(shutdown);
     loop {
@@ -86,14 +89,20 @@ pub async fn run(
         };
         match accepted {
             Ok((stream, address)) => {
-                // Signals are small and urgent. An error here shows again at the first write.
-                let _ = stream.set_nodelay(true);
+                let Some(stream) = door.admit(stream, address) else { continue };
                 let app = app.clone().layer(Extension(ConnectInfo(address)));
                 match tls.clone() {
-                    None => drop(life.tasks.spawn(serve(stream, address, app, life.clone()))),
+                    None => drop(life.tasks.spawn(serve(stream, address, app, head_within, life.clone()))),
                     Some(tls) => {
                         let app = app.layer(Extension(Secure));
-                        life.tasks.spawn(serve_securely(tls, stream, address, app, life.clone()));
+                        life.tasks.spawn(serve_securely(
+                            tls,
+                            stream,
+                            address,
+                            app,
+                            head_within,
+                            life.clone(),
+                        ));
                     }
                 }
             }
@@ -116,9 +125,10 @@ pub async fn run(
 
 async fn serve_securely(
     tls: Tls,
-    stream: TcpStream,
+    stream: Connection,
     address: SocketAddr,
     app: Router,
+    head_within: Duration,
     life: Lifetime,
 ) {
     let accepted = tokio::select! {
@@ -126,7 +136,7 @@ async fn serve_securely(
         () = life.stop.cancelled() => return,
     };
     match accepted {
-        Ok(stream) => serve(stream, address, app, life).await,
+        Ok(stream) => serve(stream, address, app, head_within, life).await,
         Err(error) => tracing::debug!(%error, %address, "no TLS"),
     }
 }
@@ -135,11 +145,12 @@ async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     address: SocketAddr,
     app: Router,
+    head_within: Duration,
     life: Lifetime,
 ) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WITHIN)
+        .header_read_timeout(head_within)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app))
         .with_upgrades();
     let mut connection = pin!(connection);
@@ -160,14 +171,25 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), E::ConnectionRefused | E::ConnectionAborted | E::ConnectionReset)
 }
 
+fn guard(config: &Config, metrics: &Metrics) -> Guard {
+    Guard::new(
+        config.connections.most,
+        config.signalling.sockets,
+        config.addresses,
+        metrics.address_refusals.clone(),
+    )
+}
+
 /// All URLs. Signalling sockets and what the origin has upgraded belong to `life`.
 ///
 /// # Errors
 /// If the source of the site cannot be used.
-pub fn app(config: Config, life: &Lifetime) -> Result<Router, SetupError> {
-    let metrics = Arc::new(Metrics::new());
-    let guard =
-        Guard::new(config.signalling.sockets, config.addresses, metrics.address_refusals.clone());
+fn app(
+    config: Config,
+    guard: Guard,
+    metrics: Arc<Metrics>,
+    life: &Lifetime,
+) -> Result<Router, SetupError> {
     let limits = config.signalling;
     let hub = Hub::new(limits, config.origins, guard.clone(), Arc::clone(&metrics), life.clone());
     let hub = hub.with_tokens(config.tokens);

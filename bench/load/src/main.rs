@@ -131,6 +131,7 @@ async fn coord_round(plan: &Plan, server: &std::path::Path) -> Result<report::Co
     let join_small = throughput::joins(plan, &small, throughput::Swarm::Small).await?;
     let relay_small = throughput::relay(plan, &small, throughput::Swarm::Small).await?;
     let latency_small = latency::joins(plan, &small, throughput::Swarm::Small).await?;
+    let join_middle = throughput::joins(plan, &small, throughput::Swarm::Middle).await?;
     drop(small);
     let large = Subject::coord(server)?;
     let crowd = cast::crowd(&large, plan.peers.saturating_sub(plan.sockets)).await?;
@@ -140,7 +141,7 @@ async fn coord_round(plan: &Plan, server: &std::path::Path) -> Result<report::Co
     drop((crowd, large));
     let entering = throughput::entering(plan, &Subject::coord(server)?).await?;
     Ok(report::Coord {
-        join: [join_small, join_large],
+        join: [join_small, join_middle, join_large],
         relay: [relay_small, relay_large],
         latency: [latency_small, latency_large],
         entering,

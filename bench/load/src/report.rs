@@ -34,8 +34,8 @@ pub struct Echo {
 /// A round of the coordination server; pairs are of a small and of a large swarm.
 #[derive(Serialize)]
 pub struct Coord {
-    /// Questions for peers, answered.
-    pub join: [Throughput; 2],
+    /// Questions for peers, answered; in a swarm of a hundred, too.
+    pub join: [Throughput; 3],
     /// Signals passed on.
     pub relay: [Throughput; 2],
     /// Of questions for peers.
@@ -51,32 +51,42 @@ impl Report {
     pub fn tables(&self, plan: &Plan) -> String {
         let echo = |of: fn(&Echo) -> f64| median(self.echo.iter().map(of));
         let coord = |of: fn(&Coord) -> f64| median(self.coord.iter().map(of));
-        let small = [echo(|it| it.small[0].per_second), echo(|it| it.small[1].per_second)];
-        let signal = [echo(|it| it.signal[0].per_second), echo(|it| it.signal[1].per_second)];
         let mut text = format!(
             "Medians of {}; {} sockets with {} requests each on their way; one core. Each row is\n\
-             compared with the echo beside as many sockets.\n\n\
-             | | per second | of echo | server busy |\n|---|---|---|---|\n",
+             compared with the echo beside as many sockets. The time is the server's own on its\n\
+             core for one message.\n\n\
+             | | per second | of echo | µs | of echo | server busy |\n|---|---|---|---|---|---|\n",
             plan.rounds, plan.sockets, plan.window
         );
-        let mut row = |name: &str, rate: f64, limit: f64, busy: f64| {
-            let share = rate / limit;
-            let _ = writeln!(text, "| {name} | {rate:.0} | {share:.2} | {:.0} % |", busy * 100.0);
+        let mut row = |name: &str, of: &[Throughput], limit: &[Throughput]| {
+            let all = |of: &[Throughput], value: fn(&Throughput) -> f64| {
+                median(of.iter().map(value))
+            };
+            let (rate, cost) = (all(of, |it| it.per_second), all(of, Throughput::cost));
+            let share = rate / all(limit, |it| it.per_second);
+            let times = cost / all(limit, Throughput::cost);
+            let busy = all(of, |it| it.busy) * 100.0;
+            let _ = writeln!(
+                text,
+                "| {name} | {rate:.0} | {share:.2} | {cost:.1} | {times:.2} | {busy:.0} % |"
+            );
         };
+        let echoes = |of: fn(&Echo) -> Throughput| self.echo.iter().map(of).collect::<Vec<_>>();
+        let coords = |of: fn(&Coord) -> Throughput| self.coord.iter().map(of).collect::<Vec<_>>();
+        let small = [echoes(|it| it.small[0]), echoes(|it| it.small[1])];
+        let signal = [echoes(|it| it.signal[0]), echoes(|it| it.signal[1])];
         let large = thousands(plan.peers);
         let crowded = |what: &str| format!("{what}, {large} sockets");
-        row("echo, 256 B", small[0], small[0], echo(|it| it.small[0].busy));
-        row(&crowded("echo, 256 B"), small[1], small[1], echo(|it| it.small[1].busy));
-        row("echo, 1,500 B", signal[0], signal[0], echo(|it| it.signal[0].busy));
-        row(&crowded("echo, 1,500 B"), signal[1], signal[1], echo(|it| it.signal[1].busy));
-        let relay = [coord(|it| it.relay[0].per_second), coord(|it| it.relay[1].per_second)];
-        row("relay, 10 in the swarm", relay[0], signal[0], coord(|it| it.relay[0].busy));
-        row(&format!("relay, {large}"), relay[1], signal[1], coord(|it| it.relay[1].busy));
-        let join = [coord(|it| it.join[0].per_second), coord(|it| it.join[1].per_second)];
-        row("join, 10 in the swarm", join[0], small[0], coord(|it| it.join[0].busy));
-        row(&format!("join, {large}"), join[1], small[1], coord(|it| it.join[1].busy));
-        let entering = coord(|it| it.entering.per_second);
-        row("leave and join, 10", entering, small[0], coord(|it| it.entering.busy));
+        row("echo, 256 B", &small[0], &small[0]);
+        row(&crowded("echo, 256 B"), &small[1], &small[1]);
+        row("echo, 1,500 B", &signal[0], &signal[0]);
+        row(&crowded("echo, 1,500 B"), &signal[1], &signal[1]);
+        row("relay, 10 in the swarm", &coords(|it| it.relay[0]), &signal[0]);
+        row(&format!("relay, {large}"), &coords(|it| it.relay[1]), &signal[1]);
+        row("join, 10 in the swarm", &coords(|it| it.join[0]), &small[0]);
+        row("join, 100", &coords(|it| it.join[1]), &small[0]);
+        row(&format!("join, {large}"), &coords(|it| it.join[2]), &small[1]);
+        row("leave and join, 10", &coords(|it| it.entering), &small[0]);
 
         let _ = writeln!(
             text,

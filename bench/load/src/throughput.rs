@@ -14,14 +14,17 @@ use crate::cast::{self, Peer};
 use crate::socket::{self, Socket};
 use crate::subject::Subject;
 
-/// Peers of a small swarm.
+/// Peers of a small swarm, and of one in which as many are looked at as in a large one.
 const SMALL: usize = 10;
+const MIDDLE: usize = 100;
 
 /// Whom the busy peers share swarms with.
 #[derive(Clone, Copy)]
 pub enum Swarm {
     /// Ten of them, all busy.
     Small,
+    /// A hundred, all busy.
+    Middle,
     /// A [`cast::crowd`].
     Large,
 }
@@ -31,8 +34,19 @@ impl Swarm {
     pub fn content_of(self, number: usize) -> dcdn_protocol::ContentId {
         match self {
             Self::Small => cast::content(1 + number / SMALL),
+            Self::Middle => cast::content(1_000 + number / MIDDLE),
             Self::Large => cast::content(0),
         }
+    }
+
+    /// Busy peers of each, of `sockets` in all.
+    fn size(self, sockets: usize) -> usize {
+        match self {
+            Self::Small => SMALL,
+            Self::Middle => MIDDLE,
+            Self::Large => sockets,
+        }
+        .min(sockets)
     }
 }
 
@@ -41,8 +55,17 @@ impl Swarm {
 pub struct Throughput {
     /// Messages answered or passed on, per second.
     pub per_second: f64,
-    /// Share of its core that the server was busy: below 0.9 the load was too small.
+    /// Share of its core that the server was busy: below 0.9 the load was too small, or others
+    /// had the core.
     pub busy: f64,
+}
+
+impl Throughput {
+    /// Processor time of the server for each, in microseconds: what others on the machine
+    /// change least.
+    pub fn cost(&self) -> f64 {
+        self.busy * 1e6 / self.per_second
+    }
 }
 
 /// Echoes of so many bytes.
@@ -100,8 +123,9 @@ pub async fn joined(plan: &Plan, subject: &Subject, swarm: Swarm) -> Result<Vec<
             let FromCoord::Peers { peers, .. } = cast::heard(&peer.socket.next().await?)? else {
                 anyhow::bail!("no peers");
             };
-            // The last small swarm may not be full.
-            let filled = number / SMALL < plan.sockets / SMALL;
+            // The last swarm may not be full.
+            let size = swarm.size(plan.sockets);
+            let filled = number / size < plan.sockets / size;
             let wanted = turn == 0 || !filled || peers.len() == usize::from(ADAPTIVE_WANT);
             ensure!(wanted, "only {} peers", peers.len());
         }

@@ -14,6 +14,11 @@ const BURST_OF_HASHING: u32 = 64;
 /// Bounds for each address. An IPv6 address counts as its /64.
 #[derive(Debug, clap::Args)]
 pub struct AddressArgs {
+    /// Connections open at once from one network address, those of signalling sockets among
+    /// them; what trusted proxies pass on does not count
+    #[arg(long, value_name = "N", default_value_t = AddressLimits::default().connections)]
+    address_connections: usize,
+
     /// Signalling sockets open at once from one network address; of an IPv6 address its /64
     #[arg(long, value_name = "N", default_value_t = AddressLimits::default().sockets)]
     address_sockets: usize,
@@ -72,6 +77,7 @@ impl AddressArgs {
             per_second,
         };
         AddressLimits {
+            connections: self.address_connections,
             sockets: self.address_sockets,
             connects: rate(self.address_connects, BURST_OF_CONNECTS),
             joins: rate(self.address_joins, BURST),

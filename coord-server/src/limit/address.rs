@@ -9,14 +9,16 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Instant;
 
+use dcdn_protocol::chunk::DEFAULT_CHUNK_SIZE;
 use dcdn_protocol::message::coord::ToCoord;
 
 use super::{Rate, TokenBucket};
 use crate::metrics::AddressRefusals;
 use crate::registry::Event;
 
-/// Addresses that are remembered, some 300 bytes each. Those that have rested long enough to be
-/// as good as new are forgotten first.
+/// Addresses that are remembered, some 300 bytes each, or twice as many as connections if those
+/// may be more: who is connected is never forgotten. Those that have rested long enough to be as
+/// good as new are forgotten first.
 const MOST_ACCOUNTS: usize = 1 << 15;
 
 /// Bytes that one token of [`AddressLimits::hashing`] stands for.
@@ -26,6 +28,8 @@ const HASHED_PER_TOKEN: u64 = 1024;
 /// what a household has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressLimits {
+    /// Connections open at once, those of signalling sockets among them.
+    pub connections: usize,
     /// Signalling sockets open at once.
     pub sockets: usize,
     /// Signalling sockets opened.
@@ -44,6 +48,7 @@ pub struct AddressLimits {
 impl Default for AddressLimits {
     fn default() -> Self {
         Self {
+            connections: 4096,
             sockets: 2048,
             connects: Rate { capacity: 4096, per_second: 128 },
             joins: Rate { capacity: 8192, per_second: 1024 },
@@ -57,6 +62,9 @@ impl Default for AddressLimits {
 /// What an address has had enough of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Excess {
+    /// Connections open at once.
+    #[error("too many connections from this address")]
+    Connections,
     /// Sockets open at once.
     #[error("too many sockets from this address")]
     Sockets,
@@ -79,12 +87,20 @@ pub enum Excess {
 
 impl Excess {
     /// Every kind.
-    pub const ALL: [Self; 6] =
-        [Self::Sockets, Self::Connects, Self::Joins, Self::Messages, Self::Bytes, Self::Hashing];
+    pub const ALL: [Self; 7] = [
+        Self::Connections,
+        Self::Sockets,
+        Self::Connects,
+        Self::Joins,
+        Self::Messages,
+        Self::Bytes,
+        Self::Hashing,
+    ];
 
     /// The name as metrics have it.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Connections => "connections",
             Self::Sockets => "sockets",
             Self::Connects => "connects",
             Self::Joins => "joins",
@@ -112,6 +128,7 @@ pub struct Guard(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
+    most_accounts: usize,
     most_sockets: usize,
     limits: AddressLimits,
     refusals: AddressRefusals,
@@ -127,6 +144,7 @@ struct State {
 
 #[derive(Debug)]
 struct Account {
+    connections: usize,
     sockets: usize,
     connects: TokenBucket,
     joins: TokenBucket,
@@ -147,20 +165,36 @@ pub struct Purse {
 #[must_use]
 pub struct SocketPermit(Purse);
 
+/// The right to one connection; given back when dropped.
+#[derive(Debug)]
+#[must_use]
+pub struct ConnectionPermit(Option<Arc<Mutex<Account>>>);
+
 impl Guard {
-    /// At most `most_sockets` in all, and `limits` for each address. What is refused for an
+    /// Of at most `most_connections` there are `most_sockets` in all, and `limits` for each address. What is refused for an
     /// address is counted in `refusals`.
-    pub fn new(most_sockets: usize, limits: AddressLimits, refusals: AddressRefusals) -> Self {
-        let state = Mutex::default();
-        Self(Arc::new(Shared { most_sockets, limits, refusals, told: Once::new(), state }))
+    pub fn new(
+        most_connections: usize,
+        most_sockets: usize,
+        limits: AddressLimits,
+        refusals: AddressRefusals,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            most_accounts: most_connections.saturating_mul(2).max(MOST_ACCOUNTS),
+            most_sockets,
+            limits,
+            refusals,
+            told: Once::new(),
+            state: Mutex::default(),
+        }))
     }
 
     /// The account of a visitor's address, `None` if that is not known.
     pub fn purse(&self, visitor: Option<IpAddr>, now: Instant) -> Purse {
         let account = visitor.map(|address| {
-            let accounts = &mut self.lock().accounts;
-            if accounts.len() >= MOST_ACCOUNTS {
-                forget(accounts, now);
+            let (most, accounts) = (self.0.most_accounts, &mut self.lock().accounts);
+            if accounts.len() >= most {
+                forget(accounts, most, now);
             }
             let account = || Arc::new(Mutex::new(Account::new(&self.0.limits, now)));
             Arc::clone(accounts.entry(network(address)).or_insert_with(account))
@@ -217,11 +251,29 @@ impl Purse {
         Ok(state)
     }
 
-    /// The hashing of `bytes`.
+    /// A connection.
+    ///
+    /// # Errors
+    /// If there are as many as there may be.
+    pub fn connection(&self) -> Result<ConnectionPermit, Excess> {
+        let most = self.guard.0.limits.connections;
+        self.spend(|account| {
+            if account.connections >= most {
+                return Err(Excess::Connections);
+            }
+            account.connections += 1;
+            Ok(())
+        })?;
+        Ok(ConnectionPermit(self.account.clone()))
+    }
+
+    /// The hashing of `bytes`, which counts as that of a chunk at least: what is kept of it
+    /// is no less.
     ///
     /// # Errors
     /// If earlier ones are not paid off.
     pub fn hash(&self, bytes: u64, now: Instant) -> Result<(), Excess> {
+        let bytes = bytes.max(DEFAULT_CHUNK_SIZE.into());
         let cost = u32::try_from(bytes / HASHED_PER_TOKEN).unwrap_or(u32::MAX);
         self.spend(|account| {
             let hashing = &mut account.hashing;
@@ -290,10 +342,19 @@ impl Drop for SocketPermit {
     }
 }
 
+impl Drop for ConnectionPermit {
+    fn drop(&mut self) {
+        if let Some(account) = &self.0 {
+            lock(account).connections -= 1;
+        }
+    }
+}
+
 impl Account {
     fn new(limits: &AddressLimits, now: Instant) -> Self {
         let bucket = |rate| TokenBucket::new(rate, now);
         Self {
+            connections: 0,
             sockets: 0,
             connects: bucket(limits.connects),
             joins: bucket(limits.joins),
@@ -305,17 +366,17 @@ impl Account {
 
     /// Whether it says no more than a new one would.
     fn is_as_new(&mut self, now: Instant) -> bool {
-        let Self { sockets, connects, joins, messages, bytes, hashing } = self;
+        let Self { connections, sockets, connects, joins, messages, bytes, hashing } = self;
         let mut buckets = [connects, joins, messages, bytes, hashing];
-        *sockets == 0 && buckets.iter_mut().all(|bucket| bucket.is_full(now))
+        *connections + *sockets == 0 && buckets.iter_mut().all(|bucket| bucket.is_full(now))
     }
 }
 
 /// Makes room: whoever has as many addresses as are remembered gains nothing by our
 /// forgetting what one of them has had.
-fn forget(accounts: &mut HashMap<IpAddr, Arc<Mutex<Account>>>, now: Instant) {
+fn forget(accounts: &mut HashMap<IpAddr, Arc<Mutex<Account>>>, most: usize, now: Instant) {
     accounts.retain(|_, account| Arc::strong_count(account) > 1 || !lock(account).is_as_new(now));
-    if accounts.len() > MOST_ACCOUNTS / 2 {
+    if accounts.len() > most / 2 {
         accounts.retain(|_, account| Arc::strong_count(account) > 1);
     }
 }
@@ -349,7 +410,7 @@ mod tests {
     const NO_MORE: Rate = Rate { capacity: 2, per_second: 1 };
 
     fn guard(most_sockets: usize, limits: AddressLimits) -> Guard {
-        Guard::new(most_sockets, limits, AddressRefusals::default())
+        Guard::new(10, most_sockets, limits, AddressRefusals::default())
     }
 
     fn address(text: &str) -> Option<IpAddr> {
@@ -431,9 +492,27 @@ mod tests {
         let limits = AddressLimits { hashing: NO_MORE, ..AddressLimits::default() };
         let purse = guard(10, limits).purse(address("192.0.2.1"), now);
 
-        purse.hash(10 << 10, now).unwrap();
-        assert_eq!(purse.hash(1, now + Duration::from_secs(8)), Err(Excess::Hashing));
-        purse.hash(1, now + Duration::from_secs(9)).unwrap();
+        purse.hash(512 << 10, now).unwrap();
+        assert_eq!(purse.hash(1, now + Duration::from_secs(510)), Err(Excess::Hashing));
+        purse.hash(1, now + Duration::from_secs(511)).unwrap();
+        // A small one costs as much as a chunk.
+        assert_eq!(purse.hash(1, now + Duration::from_secs(600)), Err(Excess::Hashing));
+    }
+
+    #[test]
+    fn an_address_has_so_many_connections_and_gives_them_back() {
+        let now = Instant::now();
+        let limits = AddressLimits { connections: 2, ..AddressLimits::default() };
+        let guard = guard(10, limits);
+        let purse = guard.purse(address("192.0.2.1"), now);
+        let _first = purse.connection().unwrap();
+        let second = purse.connection().unwrap();
+
+        assert_eq!(purse.connection().unwrap_err(), Excess::Connections);
+        let _other = guard.purse(address("192.0.2.2"), now).connection().unwrap();
+        let _of_a_proxy = guard.purse(None, now).connection().unwrap();
+        drop(second);
+        let _again = purse.connection().unwrap();
     }
 
     #[test]

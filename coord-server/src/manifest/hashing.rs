@@ -218,7 +218,7 @@ mod tests {
     /// Of somebody without bounds.
     fn purse() -> Purse {
         let refusals = Metrics::new().address_refusals;
-        Guard::new(0, AddressLimits::default(), refusals).purse(None, Instant::now())
+        Guard::new(0, 0, AddressLimits::default(), refusals).purse(None, Instant::now())
     }
 
     fn site_with(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {

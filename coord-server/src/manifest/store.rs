@@ -12,16 +12,23 @@ use redb::{
     TableError,
 };
 
-/// Bytes of keys and values at which everything of a store is thrown away: the hashes of
-/// 2 TiB.
-const MAX_BYTES: u64 = 256 * 1024 * 1024;
+/// Bytes of keys and values in one generation: the hashes of 1 TiB.
+const GENERATION_BYTES: u64 = 128 * 1024 * 1024;
 
-const ENTRIES: TableDefinition<&str, &[u8]> = TableDefinition::new("manifests");
+/// Two generations, by turns the young one, into which goes what is kept or was asked for, and
+/// the old one. When the young one is full, the old one goes, with what nobody has asked for
+/// since it was the young one itself: whoever has thousands of manifests made that nobody
+/// wants does not drive out those that are in use.
+const GENERATIONS: [TableDefinition<&str, &[u8]>; 2] =
+    [TableDefinition::new("manifests"), TableDefinition::new("manifests-2")];
 
 const NUMBERS: TableDefinition<&str, u64> = TableDefinition::new("numbers");
 
-/// Bytes of keys and values in [`ENTRIES`].
+/// Bytes of keys and values in the young generation.
 const BYTES: &str = "bytes";
+
+/// Which of [`GENERATIONS`] is the young one.
+const YOUNG: &str = "young";
 
 /// A store, or none: then nothing is kept. Blocks on the disk. A clone is the same.
 #[derive(Clone, Debug, Default)]
@@ -54,29 +61,46 @@ impl Store {
         }
     }
 
-    /// What was last put under `key`.
+    /// What was last put under `key`, if it has not had to make room.
     pub fn get(&self, key: &str) -> Option<Vec<u8>> {
         let database = self.0.as_ref()?;
-        let read = || -> Result<_, redb::Error> {
-            let table = match database.begin_read()?.open_table(ENTRIES) {
-                Err(TableError::TableDoesNotExist(_)) => return Ok(None),
-                table => table?,
-            };
-            Ok(table.get(key)?.map(|value| value.value().to_vec()))
-        };
-        read().unwrap_or_else(|error| {
+        let (value, is_old) = get(database, key).unwrap_or_else(|error| {
             tracing::error!(%error, "cannot read the manifest store");
             None
-        })
+        })?;
+        if is_old {
+            self.put(key, &value);
+        }
+        Some(value)
     }
 
     /// Keeps `value` under `key`. It is on the disk when this returns.
     pub fn put(&self, key: &str, value: &[u8]) {
         let Some(database) = &self.0 else { return };
-        if let Err(error) = put(database, key, value, MAX_BYTES) {
+        if let Err(error) = put(database, key, value, GENERATION_BYTES) {
             tracing::error!(%error, "cannot write to the manifest store");
         }
     }
+}
+
+/// The value, and whether it is in the old generation.
+fn get(database: &Database, key: &str) -> Result<Option<(Vec<u8>, bool)>, redb::Error> {
+    let transaction = database.begin_read()?;
+    let young = match transaction.open_table(NUMBERS) {
+        Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+        numbers => numbers?.get(YOUNG)?.map_or(0, |young| young.value()),
+    };
+    for is_old in [false, true] {
+        match transaction.open_table(generation(young, is_old)) {
+            Err(TableError::TableDoesNotExist(_)) => {}
+            table => {
+                if let Some(value) = table?.get(key)? {
+                    return Ok(Some((value.value().to_vec(), is_old)));
+                }
+            }
+        }
+    }
+    Ok(None)
 }
 
 fn put(database: &Database, key: &str, value: &[u8], most: u64) -> Result<(), redb::Error> {
@@ -84,18 +108,25 @@ fn put(database: &Database, key: &str, value: &[u8], most: u64) -> Result<(), re
     let transaction = database.begin_write()?;
     {
         let mut numbers = transaction.open_table(NUMBERS)?;
+        let mut young = numbers.get(YOUNG)?.map_or(0, |young| young.value());
         let mut total = numbers.get(BYTES)?.map_or(0, |total| total.value());
         if total > most {
-            tracing::info!("the manifest store is full; it starts anew");
-            transaction.delete_table(ENTRIES)?;
+            tracing::info!("the manifest store is full; what was not asked for lately goes");
+            transaction.delete_table(generation(young, true))?;
+            young = 1 - young.min(1);
+            numbers.insert(YOUNG, young)?;
             total = 0;
         }
-        let mut entries = transaction.open_table(ENTRIES)?;
+        let mut entries = transaction.open_table(generation(young, false))?;
         let before = entries.insert(key, value)?.map_or(0, |before| weight(before.value()));
         numbers.insert(BYTES, (total + weight(value)).saturating_sub(before))?;
     }
     transaction.commit()?;
     Ok(())
+}
+
+fn generation(young: u64, is_old: bool) -> TableDefinition<'static, &'static str, &'static [u8]> {
+    GENERATIONS[usize::from((young != 0) != is_old)]
 }
 
 /// A store that cannot be opened.
@@ -152,22 +183,52 @@ mod tests {
     }
 
     #[test]
-    fn a_full_store_starts_anew() {
+    fn what_is_asked_for_stays_however_much_is_put_in_beside_it() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("a.redb")).unwrap();
         let database = store.0.as_ref().unwrap();
-        for number in 0..3 {
-            put(database, &format!("/{number}"), &[0; 1000], 2500).unwrap();
-        }
-        assert!(store.get("/0").is_some(), "three are over 2,500 bytes, but only now");
-        put(database, "/4", &[0; 1000], 2500).unwrap();
-        assert_eq!(store.get("/0"), None);
-        assert!(store.get("/4").is_some());
+        let put = |key: &str| put(database, key, &[0; 1000], 2500).unwrap();
+        put("/wanted");
+        put("/unwanted");
 
-        for _ in 0..9 {
-            put(database, "/4", &[0; 1000], 2500).unwrap();
+        for number in 0..50 {
+            put(&format!("/?{number}"));
+            if store.get("/wanted").is_none() {
+                panic!("gone after {number}");
+            }
         }
-        put(database, "/5", &[0; 1000], 2500).unwrap();
-        assert!(store.get("/4").is_some(), "what is replaced counts once");
+
+        assert_eq!(store.get("/unwanted"), None);
+        let kept = (0..50).filter(|number| store.get(&format!("/?{number}")).is_some()).count();
+        assert!((1..=8).contains(&kept), "{kept}");
+    }
+
+    #[test]
+    fn what_is_replaced_counts_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("a.redb")).unwrap();
+        let database = store.0.as_ref().unwrap();
+        put(database, "/a", &[0; 1000], 2500).unwrap();
+        for _ in 0..9 {
+            put(database, "/b", &[0; 1000], 2500).unwrap();
+        }
+
+        assert_eq!(get(database, "/a").unwrap().map(|(_, is_old)| is_old), Some(false));
+    }
+
+    #[test]
+    fn a_store_of_one_generation_is_read_and_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("a.redb")).unwrap();
+        let database = store.0.as_ref().unwrap();
+        let transaction = database.begin_write().unwrap();
+        transaction.open_table(GENERATIONS[0]).unwrap().insert("/a", &b"a"[..]).unwrap();
+        transaction.open_table(NUMBERS).unwrap().insert(BYTES, 3000).unwrap();
+        transaction.commit().unwrap();
+
+        assert_eq!(store.get("/a").unwrap(), b"a");
+        put(database, "/b", b"b", 2500).unwrap();
+        assert_eq!(get(database, "/a").unwrap().map(|(_, is_old)| is_old), Some(true));
+        assert_eq!(store.get("/b").unwrap(), b"b");
     }
 }

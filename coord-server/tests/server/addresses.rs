@@ -32,6 +32,8 @@ async fn page(server: &Server, address: &str, group: u8) -> Page {
     page
 }
 
+const CONTENT: ContentId = ContentId([1; 32]);
+
 fn join(number: u8) -> ToCoord {
     ToCoord::Join { content: ContentId([number; 32]), want: 0, have: ChunkSet::new() }
 }
@@ -213,6 +215,33 @@ async fn heard_candidate(page: &mut Page) -> String {
         FromCoord::Signal { signal: Signal::Candidate { candidate, .. }, .. } => candidate,
         heard => panic!("{heard:?}"),
     }
+}
+
+#[tokio::test]
+async fn who_is_near_by_the_address_that_a_proxy_tells_is_named_first() {
+    let site = SiteDirectory::new();
+    let server = server(&site, AddressLimits::default()).await;
+    let mut others = Vec::new();
+    for number in 1..=20 {
+        let mut stranger = page(&server, &format!("20.{number}.0.1"), number).await;
+        stranger.say(&join(1)).await;
+        stranger.hear().await;
+        others.push(stranger);
+    }
+    let mut provider = page(&server, "8.8.9.9", 30).await;
+    let mut neighbour = page(&server, "8.8.4.4", 31).await;
+    for near in [&mut provider, &mut neighbour] {
+        near.say(&join(1)).await;
+        near.hear().await;
+    }
+
+    // What the visitor itself writes before does not make it anybody's neighbour.
+    let mut asker = page(&server, "20.1.0.1, 8.8.4.5", 32).await;
+    asker.say(&ToCoord::Join { content: CONTENT, want: 8, have: ChunkSet::new() }).await;
+
+    let FromCoord::Peers { peers, .. } = asker.hear().await else { panic!("no peers") };
+    let named: Vec<_> = peers.iter().map(|named| named.peer).take(2).collect();
+    assert_eq!(named, [neighbour.id, provider.id]);
 }
 
 #[tokio::test]

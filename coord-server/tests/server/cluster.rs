@@ -216,3 +216,99 @@ async fn without_redis_each_node_goes_on_alone_until_it_is_back() {
     assert_eq!(near.is_offered().await, far.id);
     assert_eq!(one.metric("dcdn_sockets").await, 2, "nobody has lost a socket");
 }
+
+/// Pages on each node of [`three_nodes_and_one_redis_killed_and_started_again`].
+const PAGES: u8 = 10;
+
+async fn pages_on(node: &Running, first: u8) -> Vec<Page> {
+    let mut pages = Vec::new();
+    for number in 0..PAGES {
+        let mut page = Page::open(node.address(), None).await.unwrap();
+        page.hello(first + number).await;
+        page.enters(CONTENT).await;
+        pages.push(page);
+    }
+    pages
+}
+
+/// How many of `from` reach the page beside them in `to`.
+async fn reach(from: &mut [Page], to: &mut [Page]) -> usize {
+    let mut reached = 0;
+    for (one, other) in from.iter_mut().zip(to) {
+        one.finds(CONTENT, &[]).await;
+        one.offers(other.id).await;
+        reached += usize::from(other.is_offered().await == one.id);
+    }
+    reached
+}
+
+async fn becomes(node: &Running, name: &str, value: u64) {
+    let reached = async {
+        while node.metric(name).await != value {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, reached).await.unwrap_or_else(|_| panic!("{name} becomes {value}"));
+}
+
+#[tokio::test]
+async fn three_nodes_and_one_redis_killed_and_started_again() {
+    let (site, redis) = (SiteDirectory::new(), Redis::start().await);
+    let start = || Running::start(command(&site).args(["--redis", &redis.url()]));
+    let mut nodes = [start(), start(), start()];
+    for node in &nodes {
+        becomes(node, "dcdn_redis_up", 1).await;
+    }
+    let mut dying = pages_on(&nodes[0], 0).await;
+    let (mut a, mut b) = (pages_on(&nodes[1], 50).await, pages_on(&nodes[2], 100).await);
+    for (page, other) in a.iter_mut().zip(&b) {
+        page.finds(CONTENT, &[other.id]).await;
+    }
+    let all = usize::from(PAGES);
+
+    nodes[0].child.kill().unwrap();
+    let mut lost = 0;
+    for page in &mut dying {
+        while let Ok(heard) = page.hear_or_end().await {
+            assert!(matches!(heard, FromCoord::Peers { .. }), "{heard:?}");
+        }
+        lost += 1;
+    }
+    let reached = reach(&mut a, &mut b).await;
+    let kept = nodes[1].metric("dcdn_sockets").await + nodes[2].metric("dcdn_sockets").await;
+    println!(
+        "a node killed: {lost} of {} sockets lost, {kept} kept; {reached} of {all} signals \
+         between the other nodes arrive",
+        3 * all
+    );
+    assert_eq!((lost, kept, reached), (all, 2 * all as u64, all));
+
+    let port = redis.port;
+    drop(redis);
+    for node in &nodes[1..] {
+        becomes(node, "dcdn_redis_up", 0).await;
+    }
+    let (near, far) = a.split_at_mut(all / 2);
+    let reached = reach(near, far).await;
+    let kept = nodes[1].metric("dcdn_sockets").await + nodes[2].metric("dcdn_sockets").await;
+    println!(
+        "Redis killed: {} of {} sockets lost; {reached} of {} signals within a node arrive",
+        2 * all as u64 - kept,
+        2 * all,
+        all / 2
+    );
+    assert_eq!((kept, reached), (2 * all as u64, all / 2));
+
+    let redis = Redis::start_at(port).await;
+    nodes[0] = Running::start(command(&site).args(["--redis", &redis.url()]));
+    for node in &nodes {
+        becomes(node, "dcdn_redis_up", 1).await;
+    }
+    let mut back = pages_on(&nodes[0], 0).await;
+    for (page, other) in back.iter_mut().zip(&b) {
+        page.finds(CONTENT, &[other.id]).await;
+    }
+    let reached = reach(&mut back, &mut b).await;
+    println!("both started again: {reached} of {all} signals from the new node arrive");
+    assert_eq!(reached, all);
+}

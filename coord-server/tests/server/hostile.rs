@@ -1,12 +1,13 @@
 //! Strangers who mean no good: each hears what is wrong or is cut, and nobody else notices.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Range;
 use std::time::Duration;
 
 use dcdn_protocol::message::coord::{ErrorCode, FromCoord, Signal, ToCoord};
 use dcdn_protocol::{ChunkIndex, ChunkSet, ContentId, PeerId, frame};
 use futures::SinkExt;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
@@ -152,6 +153,65 @@ async fn what_strangers_do_costs_them_their_socket_and_others_nothing() {
     }
 
     is_served(&mut one, &mut other).await;
-    let grown = memory_of(running.child.id()).saturating_sub(before);
-    assert!(grown < MOST_KEPT, "{grown} bytes more");
+    grown_less_than(MOST_KEPT, before, &running, "after garbage, half frames and joins");
+}
+
+/// Says how the server's memory has grown, and that it has not grown much.
+fn grown_less_than(most: u64, before: u64, running: &Running, when: &str) {
+    let after = memory_of(running.child.id());
+    println!("{when}: {} KiB, {} KiB before", after >> 10, before >> 10);
+    assert!(after.saturating_sub(before) < most, "{} bytes more", after - before);
+}
+
+/// Addresses of a flood: more than are remembered.
+const ADDRESSES: u32 = 100_000;
+
+/// Bytes that the accounts of those that are remembered may take.
+const MOST_OF_ACCOUNTS: u64 = 40 << 20;
+
+/// Asks for a socket's permission from address after address, as a proxy on this machine does
+/// for its visitors, and counts the answers that begin with `expected`.
+async fn asks_from(address: SocketAddr, visitors: Range<u32>, expected: &str) -> usize {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (mut read, mut write) = stream.into_split();
+    let asking = tokio::spawn(async move {
+        let last = visitors.end - 1;
+        for visitor in visitors {
+            let from = Ipv4Addr::from(0x0b00_0000 + visitor);
+            let connection = if visitor == last { "close" } else { "keep-alive" };
+            let request = format!(
+                "GET /dcdn/ws?probe=1 HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {from}\r\n\
+                 Connection: {connection}\r\n\r\n"
+            );
+            write.write_all(request.as_bytes()).await.unwrap();
+        }
+        write
+    });
+    let mut answers = String::new();
+    timeout(PATIENCE * 6, read.read_to_string(&mut answers)).await.unwrap().unwrap();
+    drop(asking.await.unwrap());
+    answers.matches(expected).count()
+}
+
+#[tokio::test]
+async fn a_flood_from_many_addresses_is_kept_account_of_within_bounds() {
+    let site = SiteDirectory::new();
+    let running = Running::start(&mut command(&site));
+    let address = running.address();
+    let (mut one, mut other) = (page(address, 1).await, page(address, 2).await);
+    for page in [&mut one, &mut other] {
+        page.say(&ToCoord::Join { content: CONTENT, want: 0, have: ChunkSet::new() }).await;
+        page.hear().await;
+    }
+    let before = memory_of(running.child.id());
+
+    let part = ADDRESSES / 4;
+    let asking = (0..4).map(|number| {
+        asks_from(address, number * part..(number + 1) * part, "HTTP/1.1 204")
+    });
+    let answered: usize = futures::future::join_all(asking).await.into_iter().sum();
+
+    assert_eq!(answered, ADDRESSES as usize);
+    is_served(&mut one, &mut other).await;
+    grown_less_than(MOST_OF_ACCOUNTS, before, &running, "after 100,000 addresses");
 }

@@ -6,6 +6,7 @@ mod addresses;
 mod assets;
 mod binary;
 mod cluster;
+mod connections;
 mod dashboard;
 mod hostile;
 mod manifest;

@@ -99,14 +99,19 @@ async fn asked_to_stop_under_load_it_does_so_in_time_and_loses_no_manifest() {
     let (site, came, took) = unplug("TERM").await;
 
     assert!(took < STOPS_WITHIN, "{took:?}");
-    assert_eq!(hashed_again(&site, &came).await, 0, "of {}", came.len());
+    println!("SIGTERM under load: {took:?} to the end");
+    let again = hashed_again(&site, &came).await;
+    println!("SIGTERM: of {} manifests sent {again} hashed again", came.len());
+    assert_eq!(again, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_under_load_it_leaves_a_store_that_opens_and_has_every_manifest_that_was_sent() {
     let (site, came, _) = unplug("KILL").await;
 
-    assert_eq!(hashed_again(&site, &came).await, 0, "of {}", came.len());
+    let again = hashed_again(&site, &came).await;
+    println!("SIGKILL: of {} manifests sent {again} hashed again", came.len());
+    assert_eq!(again, 0);
 }
 
 #[tokio::test]

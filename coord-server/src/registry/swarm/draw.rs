@@ -1,14 +1,21 @@
 //! Whom to name: by lot, or by what they will hold.
 
+use std::hint::black_box;
+
 use dcdn_protocol::GroupId;
 use rand::seq::index;
 use rand::{Rng, RngExt};
+use smallvec::SmallVec;
 
+use super::super::MAX_WANT;
 use super::super::member::Member;
 use super::{Asker, Swarm};
 
 /// Browsers that are looked at for each peer that is wanted.
 const LOOKED_AT: usize = 3;
+
+/// The same for as many as may be wanted.
+const MOST_LOOKED_AT: usize = MAX_WANT as usize * LOOKED_AT;
 
 /// Chunks that a peer is wanted for at once, and soon: what eight peers deliver first, and
 /// the scheduler's read-ahead of 8 MiB in chunks of 256 KiB.
@@ -31,6 +38,9 @@ pub(super) const DECLINED: f64 = 16.0;
 /// Place of a browser, and of a tab in it.
 type Spot = (usize, usize);
 
+/// A browser's tabs in the order in which they are named: one, as a rule.
+type Tabs = SmallVec<[usize; 2]>;
+
 impl Swarm {
     /// Up to `want` members outside `group`, at random.
     ///
@@ -44,11 +54,12 @@ impl Swarm {
             return Vec::new();
         }
         let places = index::sample(dice, others, browsers).into_iter();
-        let drawn: Vec<(usize, Vec<usize>)> = places
+        let drawn: Vec<(usize, Tabs)> = places
             .map(|place| {
                 let place = behind(own, place);
                 let tabs = self.browsers[place].len();
-                (place, index::sample(dice, tabs, tabs.min(want - browsers + 1)).into_vec())
+                let sample = index::sample(dice, tabs, tabs.min(want - browsers + 1));
+                (place, sample.into_iter().collect())
             })
             .collect();
         in_turns(&drawn, want)
@@ -75,23 +86,36 @@ impl Swarm {
         let from = wanted.map_or(0, Member::position);
         let start = dice.random_range(0..others);
         let count = others.min(want * LOOKED_AT);
-        let mut seen: Vec<(f64, usize, Vec<usize>)> = (0..count)
-            .map(|turn| {
-                let place = behind(own, (start + turn * others / count) % others);
-                let tabs = &self.browsers[place];
-                let value = |tab: &usize| self.value(&tabs[*tab], asker, from, now);
-                if let [only] = &tabs[..] {
-                    return (self.value(only, asker, from, now), place, vec![0]);
-                }
-                let mut order: Vec<usize> = (0..tabs.len()).collect();
-                order.sort_by(|one, other| value(other).total_cmp(&value(one)));
-                (value(&order[0]), place, order)
-            })
+        // In a large swarm they lie far apart in memory, and are fetched at once only if nothing
+        // is waited for in between.
+        let looked_at: SmallVec<[(usize, &[Member]); MOST_LOOKED_AT]> = (0..count)
+            .map(|turn| behind(own, (start + turn * others / count) % others))
+            .map(|place| (place, self.browsers[place].as_slice()))
+            .inspect(|(_, tabs)| _ = black_box(tabs.first().map(Member::position)))
             .collect();
-        seen.sort_by(|(one, ..), (other, ..)| other.total_cmp(one));
-        seen.truncate(want);
-        let chosen: Vec<_> = seen.into_iter().map(|(_, place, tabs)| (place, tabs)).collect();
-        in_turns(&chosen, want)
+        let value = |tab: &Member| self.value(tab, asker, from, now);
+        let mut seen: SmallVec<[(f64, usize); MOST_LOOKED_AT]> = looked_at
+            .iter()
+            .enumerate()
+            .map(|(turn, (_, tabs))| (tabs.iter().map(value).fold(f64::MIN, f64::max), turn))
+            .collect();
+        let order = |one: &(f64, usize), other: &(f64, usize)| {
+            other.0.total_cmp(&one.0).then(one.1.cmp(&other.1))
+        };
+        if seen.len() > want {
+            seen.select_nth_unstable_by(want, order);
+            seen.truncate(want);
+        }
+        seen.sort_unstable_by(order);
+        let chosen = seen.into_iter().map(|(_, turn)| {
+            let (place, tabs) = looked_at[turn];
+            let mut order: Tabs = (0..tabs.len()).collect();
+            if order.len() > 1 {
+                order.sort_by(|one, other| value(&tabs[*other]).total_cmp(&value(&tabs[*one])));
+            }
+            (place, order)
+        });
+        in_turns(&chosen.collect::<SmallVec<[_; MAX_WANT as usize]>>(), want)
     }
 
     /// What a member is worth to who asks and lacks chunk `from`.
@@ -119,7 +143,7 @@ fn behind(own: Option<usize>, place: usize) -> usize {
 }
 
 /// The first tab of each browser, then the second, until there are enough.
-fn in_turns(browsers: &[(usize, Vec<usize>)], want: usize) -> Vec<Spot> {
+fn in_turns(browsers: &[(usize, Tabs)], want: usize) -> Vec<Spot> {
     let most = browsers.iter().map(|(_, tabs)| tabs.len()).max().unwrap_or(0);
     (0..most)
         .flat_map(|turn| {
