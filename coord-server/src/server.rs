@@ -92,7 +92,13 @@ pub async fn run(
                 let Some(stream) = door.admit(stream, address) else { continue };
                 let app = app.clone().layer(Extension(ConnectInfo(address)));
                 match tls.clone() {
-                    None => drop(life.tasks.spawn(serve(stream, address, app, head_within, life.clone()))),
+                    None => drop(life.tasks.spawn(serve(
+                        stream,
+                        address,
+                        app,
+                        head_within,
+                        life.clone(),
+                    ))),
                     Some(tls) => {
                         let app = app.layer(Extension(Secure));
                         life.tasks.spawn(serve_securely(

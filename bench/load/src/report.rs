@@ -59,9 +59,8 @@ impl Report {
             plan.rounds, plan.sockets, plan.window
         );
         let mut row = |name: &str, of: &[Throughput], limit: &[Throughput]| {
-            let all = |of: &[Throughput], value: fn(&Throughput) -> f64| {
-                median(of.iter().map(value))
-            };
+            let all =
+                |of: &[Throughput], value: fn(&Throughput) -> f64| median(of.iter().map(value));
             let (rate, cost) = (all(of, |it| it.per_second), all(of, Throughput::cost));
             let share = rate / all(limit, |it| it.per_second);
             let times = cost / all(limit, Throughput::cost);

@@ -206,9 +206,8 @@ async fn a_flood_from_many_addresses_is_kept_account_of_within_bounds() {
     let before = memory_of(running.child.id());
 
     let part = ADDRESSES / 4;
-    let asking = (0..4).map(|number| {
-        asks_from(address, number * part..(number + 1) * part, "HTTP/1.1 204")
-    });
+    let asking =
+        (0..4).map(|number| asks_from(address, number * part..(number + 1) * part, "HTTP/1.1 204"));
     let answered: usize = futures::future::join_all(asking).await.into_iter().sum();
 
     assert_eq!(answered, ADDRESSES as usize);
