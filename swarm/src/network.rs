@@ -287,6 +287,11 @@ impl Network {
         self.meter.peak().max(self.origin.rate())
     }
 
+    /// The same, and nothing as long as nothing has come over it.
+    pub(crate) fn seen_of_line(&self) -> u64 {
+        self.meter.peak().max(self.origin.measured_rate())
+    }
+
     /// When a request made at `since` over `link`, of which something has come or
     /// not, will have taken too long.
     pub(crate) fn give_up_at(&self, link: Link, since: Timestamp, begun: bool) -> Timestamp {

@@ -118,13 +118,14 @@ impl Slots {
 
     /// Where the first stands that is not before `chunk`.
     fn place_from(&self, chunk: u32) -> usize {
-        // Of a single run each is where it should be.
-        let Some(first) = self.0.front() else { return 0 };
-        let place = chunk.saturating_sub(first.chunk.0) as usize;
-        match self.0.get(place) {
-            Some(slot) if slot.chunk.0 == chunk => place,
-            _ => self.0.partition_point(|slot| slot.chunk.0 < chunk),
+        let (Some(first), Some(last)) = (self.0.front(), self.0.back()) else { return 0 };
+        if chunk > last.chunk.0 {
+            return self.0.len();
         }
+        let place = chunk.saturating_sub(first.chunk.0) as usize;
+        let span = (last.chunk.0 - first.chunk.0) as usize + 1;
+        // Of a single run each is where it should be.
+        if span == self.0.len() { place } else { self.0.partition_point(|slot| slot.chunk.0 < chunk) }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Slot> {
@@ -149,11 +150,12 @@ impl Slots {
     }
 
     pub fn any_missing_of(&self, chunks: &ChunkSet) -> bool {
+        let (Some(first), Some(last)) = (self.0.front(), self.last()) else { return false };
         let is_missing = |slot: &Slot| slot.state == State::Missing;
-        if chunks.count() as usize > self.len() {
-            return self.iter().any(|slot| is_missing(slot) && chunks.contains(slot.chunk));
-        }
-        chunks.iter().any(|chunk| self.get(chunk).is_some_and(is_missing))
+        chunks.runs_within(first.chunk.0..last.0 + 1).any(|run| {
+            let places = self.place_from(run.start)..self.place_from(run.end);
+            self.0.range(places).any(is_missing)
+        })
     }
 }
 

@@ -62,12 +62,16 @@ fn decisions(workspace: &Workspace, options: &[String]) -> Result<()> {
     Ok(bench.run()?)
 }
 
+/// Asks the C library for large pages: a crowd's memory is walked through at random.
+const LARGE_PAGES: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
+
 /// Hundreds of millions of events: without optimisation that takes an hour.
 fn simulate(workspace: &Workspace, options: &[String]) -> Result<()> {
     let sh = &workspace.shell;
     let simulate =
         cmd!(sh, "cargo run --quiet --profile simulation --package dcdn-simulator -- {options...}");
-    Ok(simulate.run()?)
+    let (name, value) = LARGE_PAGES;
+    Ok(simulate.env(name, value).run()?)
 }
 
 /// The sockets need nothing of what browsers get, so that is not built.

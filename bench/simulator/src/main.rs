@@ -101,6 +101,11 @@ fn run(cli: &Cli) -> Result<bool> {
     } else if cli.scenario == Name::Scale.as_str() {
         println!("{}", report::growth(&reports));
     }
+    if let Some(folder) = &cli.svg
+        && cli.scenario == Name::Scale.as_str()
+    {
+        report::plot_growth(folder, &reports)?;
+    }
     let mut clean = true;
     for report in &reports {
         for (configuration, violation) in report.violations() {

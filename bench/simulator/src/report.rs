@@ -124,6 +124,14 @@ impl Report {
     }
 }
 
+/// Writes how what a viewer costs grows from report to report into a folder.
+///
+/// # Errors
+/// If the plot cannot be written.
+pub fn plot_growth(folder: &Path, reports: &[Report]) -> Result<()> {
+    plot::growth(folder, reports)
+}
+
 /// How what a viewer costs grows from report to report, as Markdown.
 pub fn growth(reports: &[Report]) -> String {
     table::growth(reports)

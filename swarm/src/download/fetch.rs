@@ -252,12 +252,17 @@ impl Download {
     }
 
     /// Whether a chunk with these bytes is left for later, because what is needed before
-    /// it takes all that the visitor's line can do.
+    /// it takes all that the visitor's line can do. Without slack the head comes from the
+    /// origin as over plain HTTP, and nothing beside it over a line that may be thin.
     fn can_wait(&self, bytes: ByteRange, network: &Network) -> bool {
-        self.policy.keeps_deadlines()
-            && !self.slack.is_zero()
-            && !self.origin.ailing()
-            && self.readers.can_wait(bytes, network.line())
+        if !self.policy.keeps_deadlines() || self.origin.ailing() {
+            return false;
+        }
+        if !self.slack.is_zero() {
+            return self.readers.can_wait(bytes, network.line());
+        }
+        let in_head = !bytes.intersection(self.head).is_empty();
+        !in_head && self.readers.can_wait(bytes, network.seen_of_line())
     }
 
     /// Whether bytes come to a player as fast as the origin would bring them.

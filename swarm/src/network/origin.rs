@@ -65,6 +65,11 @@ impl OriginPace {
         self.rate.get().unwrap_or(UNKNOWN_RATE)
     }
 
+    /// The same, and 0 as long as nothing has come.
+    pub fn measured_rate(&self) -> u64 {
+        self.rate.get().unwrap_or(0)
+    }
+
     /// Bytes that come in `time` once they flow.
     pub fn delivers_in(&self, time: Duration) -> u64 {
         carried(time, self.rate())

@@ -65,8 +65,10 @@ impl Policy for Adaptive {
             return Choice::Origin;
         }
         if let Some(best) = view.ready.iter().min_by_key(|it| (it.takes, it.link)) {
-            // Whose guesses have been too hopeful lately allows twice the time.
-            let takes = if view.wasteful { best.takes * 2 } else { best.takes };
+            // Whose guesses have been too hopeful lately allows twice the time, and so does
+            // who has none to lose.
+            let is_careful = view.wasteful || self.never_later;
+            let takes = if is_careful { best.takes * 2 } else { best.takes };
             let in_time = view.now + takes <= view.deadline;
             if in_time || takes <= view.origin_takes || view.origin_ailing || !view.origin_helps {
                 return Choice::Peer(best.link);

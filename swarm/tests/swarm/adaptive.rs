@@ -1,6 +1,7 @@
 //! The adaptive policy, one behaviour at a time.
 
 use crate::world::{Character, World};
+use dcdn_protocol::chunk::DEFAULT_CHUNK_SIZE;
 use dcdn_protocol::{ByteRange, ChunkSet, PolicyName};
 use dcdn_swarm::Input;
 
@@ -104,6 +105,23 @@ fn without_slack_an_origin_that_is_fast_serves_alone() {
 }
 
 #[test]
+fn without_slack_a_stranger_must_be_expected_well_before_the_origin() {
+    // The last chunk has one byte, of which nobody would think that it takes long.
+    let length = 28 * u64::from(DEFAULT_CHUNK_SIZE) + 1;
+    let mut world = World::with(PolicyName::Adaptive, length, 1, |settings| {
+        settings.slack = std::time::Duration::ZERO;
+    });
+    (world.origin_ms_per_chunk, world.peer_ms_per_chunk) = (17, 266);
+    world.coordinated(1);
+    world.peer(266, 1, Character::Honest, ChunkSet::full(29));
+    world.open(1, world.whole());
+    let alone = world.now.0 + world.origin_ms_per_chunk * 30;
+    world.run();
+
+    assert!(world.finished.0 <= alone + 20, "ended at {:?}", world.finished);
+}
+
+#[test]
 fn without_slack_the_origin_sends_one_thing_after_another() {
     let mut world = World::with(PolicyName::Adaptive, 12_000_000, 1, |settings| {
         settings.slack = std::time::Duration::ZERO;
@@ -116,6 +134,40 @@ fn without_slack_the_origin_sends_one_thing_after_another() {
     // At a request's end the next one begins.
     let is_near = |pair: &[u32]| pair[0].abs_diff(pair[1]) <= 5;
     assert!(world.from_origin.windows(2).all(is_near), "{:?}", world.from_origin);
+}
+
+/// A player's, whose origin sends 290 KB/s, and a peer that holds all and comes after `ms`.
+fn thin_world(ms: u64) -> World {
+    let mut world = World::with(PolicyName::Adaptive, 12_000_000, 1, |settings| {
+        settings.slack = std::time::Duration::ZERO;
+    });
+    (world.origin_ms_per_chunk, world.players) = (900, true);
+    world.coordinated(1);
+    world.peer(ms, 1, Character::Honest, ChunkSet::full(46));
+    world.open(1, world.whole());
+    world
+}
+
+#[test]
+fn without_slack_peers_send_nothing_beside_what_a_player_on_a_thin_line_needs_first() {
+    let mut world = thin_world(3000);
+    while world.position(1).is_some_and(|position| position < 2 * 1024 * 1024) {
+        assert!(world.step());
+        assert_eq!(world.asked, []);
+    }
+    world.run();
+
+    assert_eq!(world.unfinished_readers(), 0);
+    assert!(!world.from_peers.is_empty(), "what it plays later");
+}
+
+#[test]
+fn without_slack_peers_send_nothing_before_the_line_is_known() {
+    let mut world = thin_world(100);
+    while world.from_origin.is_empty() {
+        assert_eq!(world.asked, []);
+        assert!(world.step());
+    }
 }
 
 #[test]

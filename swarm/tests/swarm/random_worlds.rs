@@ -128,8 +128,14 @@ fn play(scenario: &Scenario) -> World {
     world
 }
 
+/// As many worlds as `PROPTEST_CASES` says.
+fn worlds() -> ProptestConfig {
+    let usual = ProptestConfig::with_cases(1500);
+    if std::env::var_os("PROPTEST_CASES").is_some() { ProptestConfig::default() } else { usual }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(worlds())]
 
     #[test]
     fn with_an_origin_that_works_in_the_end_every_reader_ends_complete(scenario in scenario()) {

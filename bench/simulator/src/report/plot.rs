@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow};
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
-use super::Measured;
+use super::{Measured, Report, Summary};
 use crate::num::{percent, ratio};
 use crate::outcome::Outcome;
 
@@ -94,6 +94,36 @@ pub(super) fn all(folder: &Path, scenario: &str, measured: &[Measured]) -> Resul
         lines(&path("fairness"), &words, &uploads)?;
     }
     offload(&path("offload"), &title("where delivered bytes come from"), measured)
+}
+
+/// Writes how what a viewer costs grows from report to report into `folder`, as
+/// `growth.svg`.
+pub(super) fn growth(folder: &Path, reports: &[Report]) -> Result<()> {
+    type Cost = (&'static str, fn(&Summary) -> f64);
+    const COSTS: [Cost; 4] = [
+        ("server messages", |it| it.per_viewer.server_in + it.per_viewer.server_out),
+        ("scheduler calls", |it| it.per_viewer.handles),
+        ("commands", |it| it.per_viewer.commands),
+        ("connections", |it| it.per_viewer.links),
+    ];
+    let of = |((name, cost), colour): (Cost, RGBColor)| {
+        let costs = reports.iter().filter_map(|report| {
+            let swarm = report.configurations.iter().find(|it| it.per_viewer.handles > 0.0)?;
+            Some((f64::from(report.viewers).log10(), cost(swarm)))
+        });
+        let costs: Vec<(f64, f64)> = costs.collect();
+        let least = costs.first().map_or(1.0, |(_, cost)| *cost);
+        let points = costs.into_iter().map(|(power, cost)| (power, 100.0 * cost / least));
+        Curve { name, colour, points: points.collect() }
+    };
+    let curves: Vec<Curve> = COSTS.into_iter().zip(COLOURS.into_iter().skip(1)).map(of).collect();
+    let words = Words {
+        title: "what a viewer costs",
+        x: "viewers, as a power of ten",
+        y: "% of what it costs in the smallest crowd",
+        legend: SeriesLabelPosition::LowerRight,
+    };
+    lines(&folder.join("growth.svg"), &words, &curves)
 }
 
 fn curves(measured: &[Measured], points: impl Fn(&Measured) -> Vec<(f64, f64)>) -> Vec<Curve> {
