@@ -125,7 +125,11 @@ impl Slots {
         let place = chunk.saturating_sub(first.chunk.0) as usize;
         let span = (last.chunk.0 - first.chunk.0) as usize + 1;
         // Of a single run each is where it should be.
-        if span == self.0.len() { place } else { self.0.partition_point(|slot| slot.chunk.0 < chunk) }
+        if span == self.0.len() {
+            place
+        } else {
+            self.0.partition_point(|slot| slot.chunk.0 < chunk)
+        }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Slot> {
