@@ -158,6 +158,8 @@ async function ask() {
       refused = true;
       sessionStorage.removeItem(TOKEN);
       reveal('locked');
+      at('token').setAttribute('aria-invalid', String(Boolean(token)));
+      at('token').focus();
       if (token) say('that is not the token', true);
       else if (at('state').className !== 'bad') say('these figures need a token', false);
     } else if (answer.status === 403) {
