@@ -74,8 +74,7 @@ impl World {
         if plan.has(Part::Video) {
             let film = fs::read(demo("mp4")?)?;
             for number in 0..video::films(plan) {
-                let bytes = [&film[..], &free_box(number)].concat();
-                fs::write(file(&site, &video::film(number)), bytes)?;
+                fs::write(file(&site, &video::film(number)), another(&film, number)?)?;
                 held.push(video::film(number));
             }
         }
@@ -210,7 +209,13 @@ fn demo(extension: &str) -> Result<PathBuf> {
         .with_context(|| format!("the demo has no .{extension}"))
 }
 
-/// A box that players skip (ISO/IEC 14496-12, section 8.1.2), which makes a film another content.
-fn free_box(number: usize) -> Vec<u8> {
-    [&16_u32.to_be_bytes()[..], b"free", &(number as u64).to_be_bytes()].concat()
+/// The same film as another content: made at another second (ISO/IEC 14496-12, section 8.2.2).
+/// One more box at the end would do, too, but a player would ask for it before it plays.
+fn another(film: &[u8], number: usize) -> Result<Vec<u8>> {
+    let header = film.windows(4).position(|it| it == b"mvhd").context("no movie header")?;
+    let mut film = film.to_vec();
+    // Behind the name come version and flags, in four bytes.
+    let made = film.get_mut(header + 8..header + 12).context("a short movie header")?;
+    made.copy_from_slice(&u32::try_from(number)?.to_be_bytes());
+    Ok(film)
 }
