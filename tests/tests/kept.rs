@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use dcdn_tests::site::{EMPTY_PAGE, IMAGE};
-use dcdn_tests::{Proxy, Server, Site, Visitor};
+use dcdn_tests::{Engine, Proxy, Server, Site, Visitor};
 use serde_json::json;
 
 use crate::SERVER;
@@ -46,11 +46,11 @@ async fn what_is_half_stored_is_completed_and_no_more_is_asked_of_the_origin() -
     visitor.close().await
 }
 
-#[tokio::test]
-async fn what_is_damaged_is_fetched_and_stored_again() -> Result<()> {
+in_each_engine!(what_is_damaged_is_fetched_and_stored_again);
+async fn what_is_damaged_is_fetched_and_stored_again(engine: Engine) -> Result<()> {
     let site = Site::new()?;
     let server = Server::start(site.root(), SERVER).await?;
-    let visitor = Visitor::arrive().await?;
+    let visitor = Visitor::arrive_with(engine).await?;
     visitor.install(&server.url(EMPTY_PAGE)).await?;
     visitor.fetched(IMAGE).await?;
     visitor.holds(&site, &[IMAGE]).await?;
@@ -69,12 +69,14 @@ async fn what_is_damaged_is_fetched_and_stored_again() -> Result<()> {
     visitor.close().await
 }
 
-#[tokio::test]
-async fn a_cache_of_an_older_format_is_dropped_and_caches_of_others_are_not() -> Result<()> {
+in_each_engine!(a_cache_of_an_older_format_is_dropped_and_caches_of_others_are_not);
+async fn a_cache_of_an_older_format_is_dropped_and_caches_of_others_are_not(
+    engine: Engine,
+) -> Result<()> {
     let site = Site::new()?;
     site.page("/nothing.html", "")?;
     let server = Server::start(site.root(), SERVER).await?;
-    let visitor = Visitor::arrive().await?;
+    let visitor = Visitor::arrive_with(engine).await?;
     visitor.open(&server.url("/nothing.html")).await?;
     let fill = "
         for (const name of ['dcdn-store-v1', 'dcdn-runtime-old', 'photos']) {

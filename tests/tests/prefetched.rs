@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use dcdn_tests::site::{EMPTY_PAGE, IMAGE, PAGE, SCRIPT, VIDEO};
-use dcdn_tests::{Media, Proxy, Server, Site, Visitor};
+use dcdn_tests::{Engine, Media, Proxy, Server, Site, Visitor};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -28,11 +28,13 @@ fn done(url: &str, bytes: u64) -> Outcome {
     Outcome { url: url.to_owned(), ok: true, bytes, error: None }
 }
 
-#[tokio::test]
-async fn what_was_fetched_ahead_plays_without_a_network_wherever_one_seeks() -> Result<()> {
+in_each_engine!(what_was_fetched_ahead_plays_without_a_network_wherever_one_seeks);
+async fn what_was_fetched_ahead_plays_without_a_network_wherever_one_seeks(
+    engine: Engine,
+) -> Result<()> {
     let site = Site::new()?;
     let mut server = Server::start(site.root(), SERVER).await?;
-    let visitor = Visitor::arrive().await?;
+    let visitor = Visitor::arrive_with(engine).await?;
     let media = Media::over_plain_http(&visitor, &server, &site).await?;
     // Seen once, so that the page itself is kept.
     visitor.install(&server.url(EMPTY_PAGE)).await?;
@@ -75,8 +77,8 @@ async fn what_was_fetched_ahead_plays_without_a_network_wherever_one_seeks() -> 
     visitor.close().await
 }
 
-#[tokio::test]
-async fn a_page_hears_how_far_it_is_and_why_something_is_not_fetched() -> Result<()> {
+in_each_engine!(a_page_hears_how_far_it_is_and_why_something_is_not_fetched);
+async fn a_page_hears_how_far_it_is_and_why_something_is_not_fetched(engine: Engine) -> Result<()> {
     let site = Site::new()?;
     site.random("/media/small.jpg", 10_000)?;
     site.page("/long.html", &"words ".repeat(20_000))?;
@@ -85,7 +87,7 @@ async fn a_page_hears_how_far_it_is_and_why_something_is_not_fetched() -> Result
         r#"<script type="module" src="/dcdn/dcdn.js" data-policy="http"></script>"#,
     )?;
     let server = Server::start(site.root(), SERVER).await?;
-    let visitor = Visitor::arrive().await?;
+    let visitor = Visitor::arrive_with(engine).await?;
     visitor.install(&server.url(EMPTY_PAGE)).await?;
 
     let urls = json!([
@@ -139,11 +141,12 @@ struct Progress {
     total: u64,
 }
 
-#[tokio::test]
-async fn what_is_fetched_ahead_comes_from_peers() -> Result<()> {
+in_each_engine!(what_is_fetched_ahead_comes_from_peers);
+async fn what_is_fetched_ahead_comes_from_peers(engine: Engine) -> Result<()> {
     let site = Site::new()?;
     let server = Server::start(site.root(), SERVER).await?;
-    let (peer, visitor) = tokio::try_join!(Visitor::arrive(), Visitor::arrive())?;
+    let (peer, visitor) =
+        tokio::try_join!(Visitor::arrive_with(engine), Visitor::arrive_with(engine))?;
     peer.install(&server.url(EMPTY_PAGE)).await?;
     peer.fetched(VIDEO).await?;
     peer.holds(&site, &[VIDEO]).await?;
@@ -190,12 +193,12 @@ async fn a_worker_that_is_stopped_goes_on_where_it_was_and_an_aborted_one_stops(
     visitor.close().await
 }
 
-#[tokio::test]
-async fn a_prefetch_link_of_media_lands_in_the_store() -> Result<()> {
+in_each_engine!(a_prefetch_link_of_media_lands_in_the_store);
+async fn a_prefetch_link_of_media_lands_in_the_store(engine: Engine) -> Result<()> {
     let site = Site::new()?;
     site.page("/links.html", &format!(r#"{SCRIPT}<link rel="prefetch" href="{VIDEO}">"#))?;
     let server = Server::start(site.root(), SERVER).await?;
-    let visitor = Visitor::arrive().await?;
+    let visitor = Visitor::arrive_with(engine).await?;
     visitor.install(&server.url(EMPTY_PAGE)).await?;
 
     visitor.open(&server.url("/links.html")).await?;
@@ -205,12 +208,13 @@ async fn a_prefetch_link_of_media_lands_in_the_store() -> Result<()> {
     visitor.close().await
 }
 
-#[tokio::test]
-async fn what_is_forgotten_is_gone_and_no_peer_gets_it_any_more() -> Result<()> {
+in_each_engine!(what_is_forgotten_is_gone_and_no_peer_gets_it_any_more);
+async fn what_is_forgotten_is_gone_and_no_peer_gets_it_any_more(engine: Engine) -> Result<()> {
     let site = Site::new()?;
     std::fs::copy(site.root().join("media/image.jpg"), site.root().join("media/same.jpg"))?;
     let server = Server::start(site.root(), SERVER).await?;
-    let (visitor, other) = tokio::try_join!(Visitor::arrive(), Visitor::arrive())?;
+    let (visitor, other) =
+        tokio::try_join!(Visitor::arrive_with(engine), Visitor::arrive_with(engine))?;
     visitor.install(&server.url(EMPTY_PAGE)).await?;
     for url in [IMAGE, "/media/same.jpg", VIDEO] {
         visitor.fetched(url).await?;

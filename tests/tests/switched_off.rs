@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use dcdn_tests::site::{EMPTY_PAGE, IMAGE, PAGE, VIDEO};
-use dcdn_tests::{Media, Server, Site, Visitor};
+use dcdn_tests::{Engine, Media, Server, Site, Visitor};
 
 use crate::SERVER;
 
@@ -13,11 +13,13 @@ const NOTHING_LEFT: &str = "
         (await caches.keys()).length === 0 &&
         localStorage.length === 0 && (await indexedDB.databases()).length === 0);";
 
-#[tokio::test]
-async fn a_site_that_is_switched_off_leaves_nothing_behind_after_one_visit() -> Result<()> {
+in_each_engine!(a_site_that_is_switched_off_leaves_nothing_behind_after_one_visit);
+async fn a_site_that_is_switched_off_leaves_nothing_behind_after_one_visit(
+    engine: Engine,
+) -> Result<()> {
     let site = Site::new()?;
     let mut server = Server::start(site.root(), SERVER).await?;
-    let visitor = Visitor::arrive().await?;
+    let visitor = Visitor::arrive_with(engine).await?;
     let media = Media::over_plain_http(&visitor, &server, &site).await?;
     visitor.install(&server.url(EMPTY_PAGE)).await?;
     visitor.open(&server.url(PAGE)).await?;
@@ -41,11 +43,11 @@ async fn a_site_that_is_switched_off_leaves_nothing_behind_after_one_visit() -> 
     visitor.close().await
 }
 
-#[tokio::test]
-async fn a_page_that_unregisters_leaves_nothing_behind_and_goes_on() -> Result<()> {
+in_each_engine!(a_page_that_unregisters_leaves_nothing_behind_and_goes_on);
+async fn a_page_that_unregisters_leaves_nothing_behind_and_goes_on(engine: Engine) -> Result<()> {
     let site = Site::new()?;
     let server = Server::start(site.root(), SERVER).await?;
-    let visitor = Visitor::arrive().await?;
+    let visitor = Visitor::arrive_with(engine).await?;
     visitor.install(&server.url(EMPTY_PAGE)).await?;
     visitor.fetched(IMAGE).await?;
     visitor.holds(&site, &[IMAGE]).await?;
