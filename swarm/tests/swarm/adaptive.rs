@@ -2,7 +2,7 @@
 
 use crate::world::{Character, World};
 use dcdn_protocol::chunk::DEFAULT_CHUNK_SIZE;
-use dcdn_protocol::{ByteRange, ChunkSet, PolicyName};
+use dcdn_protocol::{ByteRange, ChunkIndex, ChunkSet, PolicyName};
 use dcdn_swarm::Input;
 
 /// 3.2 MB, 13 chunks.
@@ -112,12 +112,15 @@ fn without_slack_a_stranger_must_be_expected_well_before_the_origin() {
         settings.slack = std::time::Duration::ZERO;
     });
     (world.origin_ms_per_chunk, world.peer_ms_per_chunk) = (17, 266);
-    world.coordinated(1);
+    world.manifest_after(1);
+    world.store = [ChunkIndex(16), ChunkIndex(21)].into_iter().collect();
+    world.after(1, Input::Stored { chunks: world.store.clone() });
     world.peer(266, 1, Character::Honest, ChunkSet::full(29));
     world.open(1, world.whole());
     let alone = world.now.0 + world.origin_ms_per_chunk * 30;
     world.run();
 
+    assert_eq!(world.unfinished_readers(), 0);
     assert!(world.finished.0 <= alone + 20, "ended at {:?}", world.finished);
 }
 
