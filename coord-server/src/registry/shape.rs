@@ -17,7 +17,7 @@ pub(super) fn fault_of(signal: &Signal) -> Option<&'static str> {
             let mid = sdp_mid.as_deref().unwrap_or_default();
             if candidate.len() > MAX_CANDIDATE || mid.len() > MAX_SDP_MID {
                 Some("the candidate is too long")
-            } else if candidate.chars().chain(mid.chars()).any(char::is_control) {
+            } else if has_control(candidate) || has_control(mid) {
                 Some("a candidate is one line")
             } else if !(candidate.is_empty() || candidate.starts_with("candidate:")) {
                 Some("a candidate starts with candidate:")
@@ -41,15 +41,23 @@ fn fault_of_description(sdp: &str) -> Option<&'static str> {
     if sdp.lines().next() != Some("v=0") {
         return Some("a session description starts with v=0");
     }
-    let is_line = |line: &str| {
-        matches!(line.as_bytes(), [b'a'..=b'z', b'=', ..]) && !line.chars().any(char::is_control)
-    };
+    let is_line =
+        |line: &str| matches!(line.as_bytes(), [b'a'..=b'z', b'=', ..]) && !has_control(line);
     if !sdp.lines().all(is_line) {
         return Some("a line of the session description is none");
     }
     let mut media = sdp.lines().filter(|line| line.starts_with("m="));
     let are_data = media.all(|line| line.starts_with("m=application "));
     (!are_data).then_some("only data channels are described here")
+}
+
+/// Whether there is a control character. Every signal is looked through, so that of ASCII, which
+/// all are as a rule, no byte waits for the one before.
+fn has_control(text: &str) -> bool {
+    match text.is_ascii() {
+        true => text.bytes().fold(false, |found, byte| found | byte.is_ascii_control()),
+        false => text.chars().any(char::is_control),
+    }
 }
 
 #[cfg(test)]
@@ -92,5 +100,8 @@ mod tests {
         }
         assert!(of_candidate("", &"m".repeat(300)).is_some());
         assert!(of_candidate("", "0\n").is_some());
+        // A control character outside ASCII.
+        assert!(of_offer("v=0\r\ns=é\u{85}").is_some());
+        assert_eq!(of_offer("v=0\r\ns=é"), None);
     }
 }
