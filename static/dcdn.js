@@ -359,8 +359,11 @@ function isOurs(worker) {
  */
 async function load(settings) {
   try {
-    const { default: init, Shim } = await import(`./page_shim.js?v=${BUILD}`);
-    await init({ module_or_path: new URL(`./page_shim_bg.wasm?v=${BUILD}`, import.meta.url) });
+    const [{ default: init, Shim }, code] = await Promise.all([
+      import(`./page_shim.js?v=${BUILD}`),
+      fetch(new URL(`./page_shim_bg.wasm?v=${BUILD}`, import.meta.url)),
+    ]);
+    await init({ module_or_path: code });
     shim = new Shim(settings, hear);
     navigator.serviceWorker.startMessages();
     return null;

@@ -30,7 +30,7 @@ pub const SLOW_MS: u32 = 400;
 /// The state of the signalling socket in one word.
 pub fn coordination_word(coordination: Coordination) -> &'static str {
     match coordination {
-        Coordination::Pending => "connecting",
+        Coordination::Pending | Coordination::Greeting => "connecting",
         Coordination::Up(_) => "open",
         Coordination::Down => "closed",
     }
@@ -82,7 +82,9 @@ fn headline(facts: &Facts) -> String {
         );
     }
     match facts.coordination {
-        Coordination::Pending => "Still connecting to the coordination server.",
+        Coordination::Pending | Coordination::Greeting => {
+            "Still connecting to the coordination server."
+        }
         Coordination::Down => {
             "The coordination server cannot be reached, so no peers can be found; it is tried \
              again from time to time."

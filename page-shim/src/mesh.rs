@@ -60,10 +60,19 @@ pub enum Coordination {
     /// Not known yet.
     #[default]
     Pending,
-    /// The socket is open, and this is our id on it.
+    /// The socket is open and we have said hello: what is said now is heard after it.
+    Greeting,
+    /// The server has answered, and this is our id on the socket.
     Up(PeerId),
     /// There is no socket.
     Down,
+}
+
+impl Coordination {
+    /// Whether messages reach the server.
+    fn is_open(self) -> bool {
+        matches!(self, Self::Greeting | Self::Up(_))
+    }
 }
 
 /// Numbers for `dcdn.diagnose()`.
@@ -166,7 +175,7 @@ impl Mesh {
             member.asked.remove(&content);
             member.holds.remove(&content);
         }
-        if matches!(self.coordination, Coordination::Up(_)) {
+        if self.coordination.is_open() {
             self.push(Command::Coord(ToCoord::Leave { content }));
         }
     }
@@ -215,9 +224,10 @@ impl Mesh {
 
     // What the coordination server says.
 
-    /// The socket is open, and `me` is our id on it.
-    pub fn welcomed(&mut self, me: PeerId, now: f64) {
-        self.coordination = Coordination::Up(me);
+    /// The socket is open, and we have said hello. Swarms are joined without waiting for the
+    /// answer: that is a round trip less until there are peers.
+    pub fn greeting(&mut self, now: f64) {
+        self.coordination = Coordination::Greeting;
         for swarm in self.swarms.values_mut() {
             swarm.unanswered = 1;
             swarm.told = None;
@@ -226,6 +236,11 @@ impl Mesh {
         for content in joined {
             self.enter(content, now);
         }
+    }
+
+    /// The server has answered, and `me` is our id on the socket.
+    pub fn welcomed(&mut self, me: PeerId) {
+        self.coordination = Coordination::Up(me);
     }
 
     /// There is no socket. Connections that are open stay.

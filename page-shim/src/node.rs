@@ -209,10 +209,15 @@ impl Node {
         self.carry_out();
     }
 
-    /// The socket is open, and `me` is our id on it.
-    pub fn on_socket_open(&mut self, me: PeerId) {
-        self.mesh.welcomed(me, browser::now());
+    /// The socket is open, and hello is said.
+    pub fn on_socket_open(&mut self) {
+        self.mesh.greeting(browser::now());
         self.carry_out();
+    }
+
+    /// The server has answered, and `me` is our id on the socket.
+    pub fn on_welcome(&mut self, me: PeerId) {
+        self.mesh.welcomed(me);
     }
 
     /// There is no socket.

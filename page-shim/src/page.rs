@@ -178,10 +178,11 @@ impl Page {
                 self.shake_hands();
             }
             Event::Restored => self.shake_hands(),
-            Event::Coord(SocketEvent::Open { me, report_every_ms }) => {
+            Event::Coord(SocketEvent::Open) => self.node.on_socket_open(),
+            Event::Coord(SocketEvent::Welcome { me, report_every_ms }) => {
                 self.refused = None;
                 self.reports.wanted(report_every_ms);
-                self.node.on_socket_open(me);
+                self.node.on_welcome(me);
                 self.plan_report();
             }
             Event::Coord(SocketEvent::Message(FromCoord::Error {

@@ -41,9 +41,11 @@ const NORMAL_CLOSURE: u16 = 1000;
 /// What comes from the server's side.
 #[derive(Debug)]
 pub enum SocketEvent {
-    /// A socket is open.
-    Open {
-        /// Our id on it.
+    /// A socket is open, and hello is said.
+    Open,
+    /// The server has answered.
+    Welcome {
+        /// Our id on the socket.
         me: PeerId,
         /// How often the server wants to hear what the page was served; `None` for never.
         report_every_ms: Option<u32>,
@@ -226,6 +228,7 @@ async fn session(link: &Link) -> Result<Option<u32>, ShimError> {
             RawEvent::Open => {
                 let token = link.token.borrow().clone();
                 send(&socket, &ToCoord::Hello { version: VERSION, group: link.group, token })?;
+                (link.emit)(SocketEvent::Open);
             }
             // A message that this version does not know is not for this version.
             RawEvent::Message(None) => {}
@@ -234,7 +237,7 @@ async fn session(link: &Link) -> Result<Option<u32>, ShimError> {
                     socket.close_with_code(NORMAL_CLOSURE)?;
                     break;
                 }
-                (link.emit)(SocketEvent::Open { me, report_every_ms });
+                (link.emit)(SocketEvent::Welcome { me, report_every_ms });
             }
             RawEvent::Message(Some(FromCoord::Goodbye { within_ms })) => goodbye = Some(within_ms),
             RawEvent::Message(Some(message)) => (link.emit)(SocketEvent::Message(message)),

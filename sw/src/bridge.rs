@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::js::{property, scope, warn};
 use crate::pages::Page;
 use crate::session::SessionId;
-use crate::{origin, shell};
+use crate::shell;
 
 /// Contents that a page is found by at the most: those used last.
 const MAX_SEEDED: usize = 64;
@@ -125,8 +125,7 @@ impl Engine {
                 let engine = Rc::clone(self);
                 let client = client.to_owned();
                 spawn_local(async move {
-                    let Some(coord) = engine.coord_of(&client) else { return };
-                    let up = origin::probe(&coord).await;
+                    let Some(up) = engine.is_reachable(&client).await else { return };
                     if let Some(page) = engine.state().pages.get(&client) {
                         page.post(&ToShim::Reachable { up });
                     }
@@ -256,10 +255,6 @@ impl Engine {
         for id in sessions {
             self.join(id);
         }
-    }
-
-    fn coord_of(&self, client: &str) -> Option<String> {
-        self.state().pages.get(client).map(|page| page.coord.clone())
     }
 
     fn page_gone(self: &Rc<Self>, client: &str) {

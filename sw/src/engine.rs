@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::js::{now, seed};
 use crate::keep::Keeper;
 use crate::pages::Pages;
+use crate::probe::Probe;
 use crate::session::{ManifestState, Session, SessionId, Settling};
 use crate::site::Site;
 
@@ -45,6 +46,8 @@ pub struct State {
     pub keeper: Keeper,
     /// The pages.
     pub pages: Pages,
+    /// Whether the coordination server answers, if a page will ask for it.
+    pub probe: Option<Probe>,
     /// Conduct of the connections, shared by all cores.
     pub network: Network,
     /// Contents on their way.

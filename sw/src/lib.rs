@@ -33,6 +33,7 @@ mod keep;
 mod origin;
 mod pages;
 mod peers;
+mod probe;
 pub mod range;
 pub mod room;
 pub mod route;
@@ -104,9 +105,11 @@ impl Worker {
         self.0.message(event);
     }
 
-    /// A page of the site is being opened: brings the configuration up to date.
+    /// A page of the site is being opened: brings the configuration up to date, and asks whether
+    /// the coordination server answers.
     pub fn refresh(&self) -> Promise {
         let engine = Rc::clone(&self.0);
+        engine.probe_ahead();
         future_to_promise(async move {
             if let Ok(config) = fetch_config().await {
                 if !config.enabled {

@@ -6,7 +6,7 @@ use dcdn_protocol::message::peer::PeerMessage;
 use dcdn_protocol::{ChunkSet, ContentId, PeerId};
 
 use super::member::Told;
-use super::{Command, Coordination, MAX_INTERESTS, Mesh};
+use super::{Command, MAX_INTERESTS, Mesh};
 
 /// A peer that may be told of news within so many milliseconds is told together with
 /// those that may be told now: one awakening serves all.
@@ -79,7 +79,7 @@ impl Mesh {
 
     /// Enters, or asks for peers again. Without a socket this waits for one.
     pub(super) fn enter(&mut self, content: ContentId, now: f64) {
-        if !matches!(self.coordination, Coordination::Up(_)) {
+        if !self.coordination.is_open() {
             return;
         }
         let have = self.held(content, MAX_HELD_RUNS);
@@ -92,7 +92,7 @@ impl Mesh {
 
     /// Tells the server of a swarm what we hold of its content, if that has changed.
     pub(super) fn tell_server(&mut self, content: ContentId, now: f64) {
-        if !matches!(self.coordination, Coordination::Up(_)) {
+        if !self.coordination.is_open() {
             return;
         }
         let have = self.held(content, MAX_HELD_RUNS);

@@ -16,7 +16,8 @@ fn drain(mesh: &mut Mesh) -> Vec<Command> {
 /// A mesh that is online, in the swarm of `CONTENT`, with nothing left to do.
 fn joined(max_peers: u32) -> Mesh {
     let mut mesh = Mesh::new(max_peers);
-    mesh.welcomed(ME, 0.0);
+    mesh.greeting(0.0);
+    mesh.welcomed(ME);
     mesh.join(CONTENT, 5, 0.0);
     drain(&mut mesh);
     mesh
@@ -52,14 +53,16 @@ fn joins_asked_before_the_socket_opens_go_out_when_it_does_and_again_after_a_rec
     assert_eq!(drain(&mut mesh), []);
     let joining = join(CONTENT);
 
-    mesh.welcomed(ME, 0.0);
+    mesh.greeting(0.0);
+    mesh.welcomed(ME);
     assert_eq!(drain(&mut mesh), std::slice::from_ref(&joining));
 
     mesh.unreachable();
     assert_eq!(drain(&mut mesh), [Command::Worker(ToWorker::NoPeers)]);
     mesh.unreachable();
     assert_eq!(drain(&mut mesh), []);
-    mesh.welcomed(OTHER, 0.0);
+    mesh.greeting(0.0);
+    mesh.welcomed(OTHER);
     assert_eq!(drain(&mut mesh), [joining]);
 }
 
@@ -85,7 +88,8 @@ fn an_empty_answer_tells_the_worker_that_nobody_is_there() {
 #[test]
 fn an_answer_to_a_seed_says_nothing_of_peers_asked_for_later() {
     let mut mesh = Mesh::new(8);
-    mesh.welcomed(ME, 0.0);
+    mesh.greeting(0.0);
+    mesh.welcomed(ME);
     mesh.join(CONTENT, 0, 0.0);
     mesh.join(CONTENT, 5, 0.0);
     drain(&mut mesh);
@@ -117,7 +121,8 @@ fn a_page_that_went_away_and_comes_back_joins_again_and_calls_again() {
     mesh.restate();
     assert_eq!(drain(&mut mesh), [], "nothing is known before the socket is open");
 
-    mesh.welcomed(OTHER, 0.0);
+    mesh.greeting(0.0);
+    mesh.welcomed(OTHER);
     mesh.named(CONTENT, peers(&[SMALLER]), 1.0);
     let joining = join(CONTENT);
     assert_eq!(drain(&mut mesh), [joining, Command::Call(SMALLER), expecting(CONTENT, 1)]);
@@ -354,7 +359,8 @@ fn a_connection_keeps_the_id_that_the_page_had_when_it_was_made() {
     mesh.offered(SMALLER, 0.0);
     mesh.opened(SMALLER);
     mesh.unreachable();
-    mesh.welcomed(OTHER, 0.0);
+    mesh.greeting(0.0);
+    mesh.welcomed(OTHER);
     mesh.offered(LARGER, 1.0);
     drain(&mut mesh);
 
@@ -404,7 +410,8 @@ fn the_server_hears_what_we_hold_with_the_join_and_what_comes_at_most_every_five
     let mut mesh = Mesh::new(8);
     mesh.have(CONTENT, ChunkSet::full(1), 0.0);
     mesh.join(CONTENT, 5, 0.0);
-    mesh.welcomed(ME, 100.0);
+    mesh.greeting(100.0);
+    mesh.welcomed(ME);
     let have = ChunkSet::full(1);
     let joining = Command::Coord(ToCoord::Join { content: CONTENT, want: 5, have });
     assert_eq!(drain(&mut mesh), [joining]);
@@ -450,7 +457,8 @@ fn what_is_no_longer_held_is_offered_neither_to_peers_nor_to_the_server() {
 #[test]
 fn a_scattered_holding_is_cut_for_the_server() {
     let mut mesh = Mesh::new(8);
-    mesh.welcomed(ME, 0.0);
+    mesh.greeting(0.0);
+    mesh.welcomed(ME);
     let scattered: ChunkSet = (0..500).step_by(2).map(dcdn_protocol::ChunkIndex).collect();
     mesh.have(CONTENT, scattered.clone(), 0.0);
     mesh.join(CONTENT, 5, 0.0);

@@ -96,7 +96,8 @@ impl Resident {
                 }
             }
         });
-        node.borrow_mut().on_socket_open(id);
+        node.borrow_mut().on_socket_open();
+        node.borrow_mut().on_welcome(id);
         Self { id, node, heard, _task: task }
     }
 
