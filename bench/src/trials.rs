@@ -1,7 +1,7 @@
 //! The thesis's evaluation (sections 2.1 and 4), and what it could not measure: real browsers,
 //! a real server, everything in one run.
 //!
-//! Some seeding visitors with profiles of their own hold all that is asked for. Each trial has
+//! Some seeding visitors with profiles of their own hold what is asked for. Each trial has
 //! contents of its own (the same picture with other bytes behind it), so that no cache can hold
 //! them; configurations take turns, after warm-ups that do not count. Times are the browser's
 //! own (Resource Timing), from navigationStart, unless a section says otherwise.

@@ -67,8 +67,8 @@ pub async fn run(world: &mut World, plan: &Plan, place: &Place) -> Result<Sectio
     for round in 0..plan.rounds() {
         eprintln!("{}: round {} of {}", place.name, round + 1, plan.rounds());
         let counts = round >= plan.warm_ups;
-        for configuration in CONFIGURATIONS {
-            let number = world.fresh_image();
+        let images = world.fresh_images(CONFIGURATIONS.len()).await?;
+        for (configuration, number) in CONFIGURATIONS.into_iter().zip(images) {
             let client = match configuration {
                 "plain HTTP" => &world.without_worker,
                 _ => &world.with_worker,

@@ -5,7 +5,7 @@ use dcdn_tests::Visitor;
 
 use super::delivery::Delivery;
 use super::section::{Section, compared};
-use super::world::{Place, World, page};
+use super::world::{World, page};
 use super::{Part, Plan};
 
 const FIRST: [&str; 4] = ["plain HTTP", "http", "head-start", "adaptive"];
@@ -36,15 +36,16 @@ pub async fn run(world: &mut World, plan: &Plan) -> Result<Vec<Section>> {
         .compared_to("http");
         for round in 0..plan.few() {
             eprintln!("visits, {}: round {} of {}", place.name, round + 1, plan.few());
-            for configuration in FIRST {
+            let mut images = world.fresh_images(FIRST.len() + STOPPED.len()).await?;
+            for (configuration, number) in FIRST.into_iter().zip(&mut images) {
                 let visitor = Visitor::arrive().await?;
-                first.add(configuration, &visit(world, &visitor, &place, configuration).await?);
+                let got = Delivery::of(&visitor, &place.url(&page(configuration, number))).await?;
+                first.add(configuration, &[got.first, got.last]);
                 visitor.close().await?;
             }
-            for configuration in STOPPED {
+            for (configuration, number) in STOPPED.into_iter().zip(images) {
                 world.with_worker.open("about:blank").await?;
                 world.with_worker.stop_worker().await?;
-                let number = world.fresh_image();
                 let url = place.url(&page(configuration, number));
                 let got = Delivery::of(&world.with_worker, &url).await?;
                 stopped.add(configuration, &[got.first, got.last]);
@@ -53,15 +54,4 @@ pub async fn run(world: &mut World, plan: &Plan) -> Result<Vec<Section>> {
         sections.extend([first, stopped]);
     }
     Ok(sections)
-}
-
-async fn visit(
-    world: &mut World,
-    visitor: &Visitor,
-    place: &Place,
-    configuration: &str,
-) -> Result<[f64; 2]> {
-    let url = place.url(&page(configuration, world.fresh_image()));
-    let got = Delivery::of(visitor, &url).await?;
-    Ok([got.first, got.last])
 }

@@ -1,6 +1,7 @@
 //! The site, its server near and far, and who is there.
 
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ pub const DISTANCE: Distance =
 /// Everybody and everything.
 pub struct World {
     /// The files, removed with the value.
-    _site: Site,
+    site: Site,
     /// Who serves them.
     pub server: Server,
     far: Proxy,
@@ -38,6 +39,8 @@ pub struct World {
     /// Data channels to all seeds, and nothing else.
     pub raw: Raw,
     next_image: usize,
+    /// Images that the seeds hold.
+    held: Vec<String>,
 }
 
 /// Where the server is.
@@ -60,12 +63,12 @@ impl World {
     pub async fn new(plan: &Plan) -> Result<Self> {
         let site = Site::new()?;
         let images = delivery::images(plan) + visits::images(plan);
-        let mut held: Vec<String> = (0..images).map(image).collect();
+        let mut held = Vec::new();
         let picture = fs::read(demo("jpg")?)?;
-        for (number, path) in held.iter().enumerate() {
+        for number in 0..images {
             // Bytes after a JPEG's end are no part of the picture, but of the content.
             let bytes = [&picture[..], format!("trial {number}").as_bytes()].concat();
-            fs::write(file(&site, path), bytes)?;
+            fs::write(file(&site, &image(number)), bytes)?;
         }
         if plan.has(Part::Large) {
             site.random(large::FILE, large::LENGTH)?;
@@ -82,7 +85,7 @@ impl World {
         let server = Server::start(site.root(), &["--stun", "none"]).await?;
         let far = Proxy::far(server.address(), DISTANCE).await?;
 
-        eprintln!("{} seeds take in {} files", plan.peers, held.len());
+        eprintln!("{} seeds arrive", plan.peers);
         let seeds = try_join_all((0..plan.peers).map(|_| seed(&server, &site, &held))).await?;
         let with_worker = Visitor::arrive().await?;
         with_worker.install(&server.url(EMPTY_PAGE)).await?;
@@ -90,7 +93,7 @@ impl World {
         let without_worker = Visitor::arrive().await?;
         let raw = Raw::connect(&server.url("/bare.html"), &seeds).await?;
         Ok(Self {
-            _site: site,
+            site,
             server,
             far,
             seeds,
@@ -98,6 +101,7 @@ impl World {
             without_worker,
             raw,
             next_image: 0,
+            held: Vec::new(),
         })
     }
 
@@ -121,10 +125,20 @@ impl World {
         Ok(())
     }
 
-    /// The number of an image that nobody but the seeds has.
-    pub fn fresh_image(&mut self) -> usize {
-        self.next_image += 1;
-        self.next_image - 1
+    /// The numbers of so many images that nobody but the seeds has. They take them in now, and
+    /// let go of those before: a page is found by a bounded number of contents.
+    pub async fn fresh_images(&mut self, count: usize) -> Result<Range<usize>> {
+        let numbers = self.next_image..self.next_image + count;
+        self.next_image = numbers.end;
+        let fresh: Vec<String> = numbers.clone().map(image).collect();
+        let let_go = "for (const path of args[0]) await dcdn.forget(path);";
+        let take_in = self.seeds.iter().map(async |seed| {
+            seed.run::<()>(let_go, &[json!(self.held)]).await?;
+            take_in(seed, &self.site, &fresh).await
+        });
+        try_join_all(take_in).await?;
+        self.held = fresh;
+        Ok(numbers)
     }
 
     /// Ends the browsers.
@@ -179,20 +193,24 @@ fn pages(site: &Site) -> Result<()> {
     site.page("/sockets.html", super::handshake::PAGE)
 }
 
-/// A visitor who holds everything.
+/// A visitor who holds these.
 async fn seed(server: &Server, site: &Site, held: &[String]) -> Result<Visitor> {
     let visitor = Visitor::arrive().await?;
     visitor.install(&server.url(EMPTY_PAGE)).await?;
-    let fetch = "await (await fetch(args[0])).arrayBuffer();";
-    for path in held {
-        visitor.run::<()>(fetch, &[json!(path)]).await?;
-    }
-    let held: Vec<&str> = held.iter().map(String::as_str).collect();
-    visitor.holds(site, &held).await?;
+    take_in(&visitor, site, held).await?;
     // A page that is opened now is found by all that the browser holds.
     visitor.open(&server.url(EMPTY_PAGE)).await?;
     visitor.ready().await?;
     Ok(visitor)
+}
+
+async fn take_in(seed: &Visitor, site: &Site, paths: &[String]) -> Result<()> {
+    let fetch = "await (await fetch(args[0])).arrayBuffer();";
+    for path in paths {
+        seed.run::<()>(fetch, &[json!(path)]).await?;
+    }
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    seed.holds(site, &paths).await
 }
 
 fn file(site: &Site, path: &str) -> PathBuf {
