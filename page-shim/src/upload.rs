@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use dcdn_protocol::VERSION;
 use dcdn_protocol::message::peer::{
     ChunkFailReason, MAX_QUEUED_IN_ALL, MAX_QUEUED_REQUESTS, PIECE_SIZE, PeerMessage,
 };
@@ -19,6 +20,14 @@ use crate::pace::Pace;
 use crate::store;
 use crate::task::Task;
 use crate::wire;
+
+/// Small messages that follow the last piece. That a packet is lost is reported by those that
+/// arrive after it, and three reports have it sent again (RFC 9260, section 7.2.4). Without any
+/// the last packets of a chunk would wait for a timer of 400 ms and more.
+const FOLLOWERS: u32 = 4;
+
+/// Milliseconds before each: a burst that has overfilled a buffer on the way is over by then.
+const FOLLOWER_MS: u32 = 20;
 
 /// What all uploads of a page share.
 #[derive(Debug, Default)]
@@ -71,15 +80,22 @@ impl Uploads {
     }
 }
 
-/// Sends what is in the queue, and ends when it is empty or the channel breaks
-/// (which its owner hears of from the channel).
+/// Sends what is in the queue, and ends some moments after it is empty, or when the channel
+/// breaks (which its owner hears of from the channel).
 async fn serve(queue: Rc<RefCell<Queue>>, sent: Rc<Cell<u64>>, outbox: Outbox, uplink: Rc<Uplink>) {
     loop {
-        let Some(key) = queue.borrow().current() else { return };
+        let Some(key) = queue.borrow().current() else { break };
         if send_chunk(key, &queue, &sent, &outbox, &uplink).await.is_err() {
             return;
         }
         queue.borrow_mut().advance();
+    }
+    // A request that comes meanwhile starts anew: what follows then is the next chunk.
+    for _ in 0..FOLLOWERS {
+        TimeoutFuture::new(FOLLOWER_MS).await;
+        if outbox.send(&PeerMessage::Hello { version: VERSION }).is_err() {
+            return;
+        }
     }
 }
 

@@ -51,8 +51,9 @@ pub const MAX_QUEUED_IN_ALL: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "PeerRecord")]
 pub enum PeerMessage {
-    /// Sent by both sides when the channel opens. On another version the
-    /// connection is closed.
+    /// Sent by both sides when the channel opens; on another version the connection
+    /// is closed. Sent again it says nothing, but follows the last piece of what was
+    /// asked for, so that the transport soon knows whether that has arrived.
     Hello {
         /// [`crate::VERSION`].
         version: u16,
