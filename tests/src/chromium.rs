@@ -31,6 +31,9 @@ const BROWSERS: &[&str] = &[
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 ];
 
+/// Drivers that may end at once before this is an error.
+const ATTEMPTS: usize = 5;
+
 /// A running Chromium with one page, and the driver that started it. Ends with the value.
 pub struct Chromium {
     session: Option<WebDriver>,
@@ -42,11 +45,8 @@ pub struct Chromium {
 impl Chromium {
     /// Starts one with a profile in an empty folder.
     pub async fn start(profile: &Path, arrival: &Arrival) -> Result<Self> {
-        let mut command = Command::new(find("CHROMEDRIVER", &["chromedriver"])?);
-        command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut family = Family::start(&mut command)?;
-        let port = announced(family.leader().stdout.take(), announced_port).await;
-        let driver = format!("http://127.0.0.1:{}", port.context("chromedriver")?);
+        let (family, port) = driver().await.context("chromedriver")?;
+        let driver = format!("http://127.0.0.1:{port}");
 
         let browser = find("CHROMIUM", BROWSERS)?;
         let wanted = capabilities(&browser, profile, arrival);
@@ -173,6 +173,23 @@ impl Chromium {
         if let Some(session) = self.session.take() {
             // Dropped as it is, it would ask the driver to end a browser that is gone.
             let _ = session.leak();
+        }
+    }
+}
+
+/// Starts a driver and says where it listens. It takes a free port of IPv6, and ends if somebody
+/// has that of IPv4 with the same number: then another one is started.
+async fn driver() -> Result<(Family, u16)> {
+    let program = find("CHROMEDRIVER", &["chromedriver"])?;
+    let mut attempts = 0..ATTEMPTS;
+    loop {
+        let mut command = Command::new(&program);
+        command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut family = Family::start(&mut command)?;
+        match announced(family.leader().stdout.take(), announced_port).await {
+            Ok(port) => return Ok((family, port)),
+            Err(error) if attempts.next().is_none() => return Err(error),
+            Err(_) => {}
         }
     }
 }
