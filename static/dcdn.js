@@ -214,7 +214,13 @@ async function start() {
   }
   const problem = await loading;
   if (problem) throw new Obstacle(problem);
-  await within(WELCOME_TIMEOUT, firstWelcome, 'the service worker does not answer');
+  try {
+    await within(WELCOME_TIMEOUT, firstWelcome, 'the service worker does not answer');
+  } catch (problem) {
+    // Firefox ends a worker that has unregistered before the page that it opened is there.
+    await askSite();
+    throw problem;
+  }
   if (status.mode !== 'http') nameParts(!controller);
   return status;
 }
@@ -290,12 +296,13 @@ function check({ policy, coord, token, ...numbers }) {
   return { found, mistakes };
 }
 
-/** Before the first registration: does the site want it? */
+/** Without a worker's word: does the site want DCDN? */
 async function askSite() {
   try {
     const response = await fetch('/dcdn/config.json', { credentials: 'omit' });
     if (!response.ok) throw new Obstacle('the site has no DCDN configuration');
     if ((await response.json()).enabled === false) {
+      remove();
       throw new Obstacle('the site has switched DCDN off');
     }
   } catch (problem) {

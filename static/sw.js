@@ -159,6 +159,8 @@ async function learnBegun(page, urls) {
 }
 
 async function keepClaimed() {
+  // Opening would bring back a cache that has been removed.
+  if (!(await caches.has(RUNTIME))) return;
   await (await caches.open(RUNTIME)).put(CLAIMED, Response.json([...claimed]));
 }
 

@@ -10,7 +10,7 @@ use dcdn_swarm::Input;
 use js_sys::{Array, ArrayBuffer, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{Client, ExtendableMessageEvent, MessageEvent, MessagePort};
+use web_sys::{Client, ExtendableMessageEvent, MessageEvent, MessagePort, Response};
 
 use crate::chunks::Chunk;
 use crate::engine::Engine;
@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::js::{property, scope, warn};
 use crate::pages::Page;
 use crate::session::SessionId;
-use crate::shell;
+use crate::{shell, store};
 
 /// Contents that a page is found by at the most: those used last.
 const MAX_SEEDED: usize = 64;
@@ -210,20 +210,38 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether the site's pages are kept for offline use.
-    pub fn keeps_pages(&self) -> bool {
-        let config = &self.state().site.config;
-        config.enabled && config.offline_pages
-    }
-
     /// Keeps what a page has loaded.
     async fn keep_parts(&self, urls: Vec<String>) {
         for url in urls {
             if !self.keeps_pages() {
                 return;
             }
-            shell::keep_part(&url).await;
+            // Offline it is then as if it had not been kept.
+            if let Ok(response) = shell::part(&url).await {
+                let _ = self.keep_page(&url, &response).await;
+            }
         }
+    }
+
+    /// Keeps a response that a page has got for offline use, where the site wants that.
+    ///
+    /// # Errors
+    /// If the cache cannot be written.
+    pub async fn keep_page(&self, url: &str, response: &Response) -> Result<(), Error> {
+        if !self.keeps_pages() {
+            return Ok(());
+        }
+        let outcome = shell::keep(url, response).await;
+        if !self.keeps_pages() {
+            // The site has changed its mind meanwhile, and this has brought the cache back.
+            store::drop_cache(shell::CACHE).await;
+        }
+        outcome
+    }
+
+    fn keeps_pages(&self) -> bool {
+        let config = &self.state().site.config;
+        config.enabled && config.offline_pages
     }
 
     fn greet(self: &Rc<Self>, client: &str, config: SiteConfig, time_origin: f64) {

@@ -113,8 +113,7 @@ impl Worker {
         future_to_promise(async move {
             if let Ok(config) = fetch_config().await {
                 if !config.enabled {
-                    engine.state().site.config = config;
-                    engine.leave().await;
+                    engine.switch_off(config).await;
                     return Ok(JsValue::UNDEFINED);
                 }
                 let news = {
@@ -143,11 +142,10 @@ impl Worker {
     /// Keeps a page for offline use, where the site wants that.
     #[wasm_bindgen(js_name = keepPage)]
     pub fn keep_page(&self, url: String, response: Response) -> Promise {
-        let wanted = self.0.keeps_pages();
+        let engine = Rc::clone(&self.0);
         future_to_promise(async move {
-            if wanted {
-                shell::keep(&url, &response).await.map_err(|error| JsValue::from(&error))?;
-            }
+            let kept = engine.keep_page(&url, &response).await;
+            kept.map_err(|error| JsValue::from(&error))?;
             Ok(JsValue::UNDEFINED)
         })
     }

@@ -56,6 +56,11 @@ impl Page {
     /// Answers a hello of our version; from now on the page hears what is posted.
     pub fn welcome(&mut self, config: SiteConfig) {
         self.greeted = true;
+        self.configure(config);
+    }
+
+    /// What the page was welcomed with is this now.
+    pub fn configure(&self, config: SiteConfig) {
         self.post(&ToShim::Welcome { version: VERSION, config });
     }
 

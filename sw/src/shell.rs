@@ -24,15 +24,14 @@ pub async fn keep(url: &str, response: &Response) -> Result<(), Error> {
     store::put(CACHE, without_fragment(url), response).await
 }
 
-/// Keeps something that a page has loaded, out of the browser's HTTP cache if it is there.
-pub async fn keep_part(url: &str) {
+/// Something that a page has loaded, out of the browser's HTTP cache if it is there.
+///
+/// # Errors
+/// If it cannot be fetched.
+pub async fn part(url: &str) -> Result<Response, Error> {
     let init = RequestInit::new();
     init.set_cache(RequestCache::ForceCache);
-    let Ok(request) = Request::new_with_str_and_init(url, &init) else { return };
-    if let Ok(response) = origin::send(&request).await {
-        // Offline it is then as if it had not been kept.
-        let _ = keep(url, &response).await;
-    }
+    origin::send(&Request::new_with_str_and_init(url, &init)?).await
 }
 
 /// The kept response for `url`, if any.

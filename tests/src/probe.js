@@ -156,9 +156,11 @@ async function storedChunks() {
 
 /** Resolves once the chunks at these paths are in the browser's store. */
 function stored(paths) {
-  return until(`${paths.length} chunks to be stored`, async () => {
+  let missing = paths;
+  return until(() => `${missing.length} of ${paths.length} chunks to be stored`, async () => {
     const held = new Set((await chunkEntries()).map(([, { url }]) => new URL(url).pathname));
-    return paths.every((path) => held.has(path));
+    missing = paths.filter((path) => !held.has(path));
+    return missing.length === 0;
   });
 }
 

@@ -8,10 +8,18 @@ use crate::SERVER;
 
 /// Resolves once nothing of DCDN is left in the browser.
 const NOTHING_LEFT: &str = "
-    await until('everything to be gone', async () =>
-        (await navigator.serviceWorker.getRegistrations()).length === 0 &&
-        (await caches.keys()).length === 0 &&
-        localStorage.length === 0 && (await indexedDB.databases()).length === 0);";
+    let left;
+    await until(() => `this to be gone: ${left}`, async () => {
+        const registrations = await navigator.serviceWorker.getRegistrations();
+        const databases = await indexedDB.databases();
+        left = [
+            ...registrations.map(({ scope }) => scope),
+            ...(await caches.keys()),
+            ...Object.keys(localStorage),
+            ...databases.map(({ name }) => name),
+        ];
+        return left.length === 0;
+    });";
 
 in_each_engine!(a_site_that_is_switched_off_leaves_nothing_behind_after_one_visit);
 async fn a_site_that_is_switched_off_leaves_nothing_behind_after_one_visit(

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use dcdn_protocol::message::shim::ToShim;
 use dcdn_protocol::store::Entry;
-use dcdn_protocol::{ChunkIndex, ChunkSet, ContentId};
+use dcdn_protocol::{ChunkIndex, ChunkSet, ContentId, SiteConfig};
 use dcdn_swarm::Input;
 use wasm_bindgen_futures::JsFuture;
 
@@ -76,6 +76,16 @@ impl Engine {
         bytes
     }
 
+    /// The site wants DCDN no more, as this configuration says: the pages that were told
+    /// otherwise hear of it, and nothing is left behind.
+    pub async fn switch_off(self: &Rc<Self>, config: SiteConfig) {
+        self.state().site.config = config.clone();
+        for (_, page) in self.state().pages.greeted() {
+            page.configure(config.clone());
+        }
+        self.leave().await;
+    }
+
     /// Removes everything of ours from this browser, and keeps nothing from now on.
     /// Pages that are open go on over plain HTTP.
     pub async fn leave(self: &Rc<Self>) -> u64 {
@@ -123,7 +133,13 @@ impl Engine {
 
     pub(super) fn delete_soon(self: &Rc<Self>, entries: Vec<Entry>) {
         self.unsettle();
-        self.chore(async move { store::delete(&entries).await });
+        let engine = Rc::clone(self);
+        self.chore(async move {
+            // Otherwise the whole cache goes, and this would bring it back.
+            if engine.state().site.config.enabled {
+                store::delete(&entries).await;
+            }
+        });
         self.save_catalogue();
     }
 
