@@ -225,7 +225,12 @@ impl Args {
         self.operation.log_format
     }
 
-    /// The configuration that the flags ask for.
+    /// How many connections there may be, if that was said.
+    pub fn max_connections(&self) -> Option<usize> {
+        self.sockets.max_connections
+    }
+
+    /// The configuration that the flags ask for, but for how many connections there may be.
     pub fn config(&self) -> anyhow::Result<Config> {
         let mut config = match (&self.root, &self.origin) {
             (_, Some(url)) => Config::before(OriginSettings {
@@ -265,7 +270,6 @@ impl Args {
         config.cache_control.clone_from(&self.cache_control);
         config.origins = AllowedOrigins::new(self.allow_origin.iter().map(String::as_str))?;
         config.site = self.manners.apply(config.site);
-        config.connections = self.sockets.connections();
         config.signalling = self.sockets.limits();
         config.signalling.socket.min_viewers = config.site.min_viewers as usize;
         config.redis = self.sockets.redis();

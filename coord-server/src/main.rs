@@ -1,6 +1,7 @@
 //! `coord-server`: its command line.
 
 mod args;
+mod open_files;
 mod settings;
 mod store_path;
 
@@ -61,8 +62,8 @@ fn start_log(format: LogFormat) {
 }
 
 fn start(args: &Args) -> anyhow::Result<()> {
-    let config = args.config()?;
-    allow_files(config.connections.most);
+    let mut config = args.config()?;
+    config.connections.most = open_files::connections(args.max_connections());
     let runtime = Runtime::new()?;
     let result = runtime.block_on(async {
         let shutdown = asked_to_stop()?;
@@ -95,28 +96,6 @@ fn make_manifests(args: &Ahead) -> anyhow::Result<()> {
     );
     Ok(())
 }
-
-/// Files that are open beside connections: of the site, to the origin, the store.
-const FILES_BESIDE: u64 = 1024;
-
-/// Takes as many file descriptors as so many connections need, if the system lets us: what a
-/// process starts with is 1,024 as a rule.
-#[cfg(unix)]
-fn allow_files(connections: usize) {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    // Each connection may be sent a file, or be passed on to the origin.
-    let wanted = 2 * connections as u64 + FILES_BESIDE;
-    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
-    let allowed = wanted.min(hard);
-    if allowed > soft && setrlimit(Resource::RLIMIT_NOFILE, allowed, hard).is_err() {
-        tracing::warn!(soft, "cannot raise the limit of open files");
-    } else if allowed < wanted {
-        tracing::warn!(allowed, connections, "open files are fewer than connections may need");
-    }
-}
-
-#[cfg(not(unix))]
-fn allow_files(_: usize) {}
 
 /// An origin whose name must not be asked is a mistake; one whose name is not known yet may
 /// still come up.

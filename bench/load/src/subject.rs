@@ -42,12 +42,14 @@ impl Subject {
             .args([
                 "--manifest-store",
                 "none",
+                "--max-connections",
+                "65536",
                 "--max-sockets",
                 "65536",
                 "--socket-messages",
                 "100000000",
             ])
-            .env("RUST_LOG", "warn");
+            .env("RUST_LOG", "error");
         Self::start(command, "/dcdn/ws", Some(root))
     }
 

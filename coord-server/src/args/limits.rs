@@ -1,7 +1,6 @@
 //! What sockets may take, and whom they are told of.
 
 use coord_server::cluster::RedisUrl;
-use coord_server::connections;
 use coord_server::limit::Rate;
 use coord_server::registry::Recommendation;
 use coord_server::signalling::Limits;
@@ -12,9 +11,10 @@ const BURST: u32 = 8;
 /// Bounds of the signalling sockets.
 #[derive(Debug, clap::Args)]
 pub struct SocketArgs {
-    /// Connections open at once, those of signalling sockets among them
-    #[arg(long, value_name = "N", default_value_t = connections::Limits::default().most)]
-    max_connections: usize,
+    /// Connections open at once, those of signalling sockets among them [default: 32768, or
+    /// fewer if the system does not allow so many open files]
+    #[arg(long, value_name = "N")]
+    pub max_connections: Option<usize>,
 
     /// Signalling sockets open at once
     #[arg(long, value_name = "N", default_value_t = Limits::default().sockets)]
@@ -40,11 +40,6 @@ impl SocketArgs {
     /// Where other servers are met.
     pub fn redis(&self) -> Option<RedisUrl> {
         self.redis.clone()
-    }
-
-    /// Bounds of connections.
-    pub fn connections(&self) -> connections::Limits {
-        connections::Limits { most: self.max_connections, ..connections::Limits::default() }
     }
 
     /// What they ask for.
