@@ -1,5 +1,6 @@
 //! Several nodes and a real Redis.
 
+use std::io::{self, BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -8,8 +9,6 @@ use std::time::Duration;
 use dcdn_protocol::message::coord::{ErrorCode, FromCoord, Signal, ToCoord};
 use dcdn_protocol::{ChunkSet, ContentId, PeerId};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::program::{Running, command};
@@ -26,28 +25,25 @@ struct Redis {
 }
 
 impl Redis {
-    /// On a port that is free.
-    async fn start() -> Self {
+    /// On a port that is free. Returns when it is ready.
+    fn start() -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self::start_at(port).await
+        Self::start_at(port)
     }
 
-    async fn start_at(port: u16) -> Self {
+    fn start_at(port: u16) -> Self {
         let program = std::env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into());
         let directory = tempfile::tempdir().unwrap();
-        let process = Command::new(PathBuf::from(program))
+        let mut process = Command::new(PathBuf::from(program))
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
             .args(["--save", "", "--appendonly", "no", "--dir"])
             .arg(directory.path())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .spawn()
             .expect("redis-server is installed by cargo xtask test, or named by REDIS_SERVER");
-        let answers = async {
-            while !answers(port).await {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        timeout(PATIENCE, answers).await.expect("Redis starts");
+        let mut log = BufReader::new(process.stdout.take().unwrap()).lines();
+        let is_ready = |line: io::Result<String>| line.unwrap().contains("Ready to accept");
+        assert!(log.any(is_ready), "Redis starts");
         Self { port, process, _directory: directory }
     }
 
@@ -69,14 +65,6 @@ impl Drop for Redis {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-async fn answers(port: u16) -> bool {
-    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)).await else { return false };
-    let mut answer = [0; 5];
-    stream.write_all(b"PING\r\n").await.is_ok()
-        && stream.read_exact(&mut answer).await.is_ok()
-        && &answer == b"+PONG"
 }
 
 impl Page {
@@ -131,7 +119,7 @@ impl Page {
 
 #[tokio::test]
 async fn peers_of_three_nodes_find_each_other_and_exchange_signals() {
-    let (site, redis) = (SiteDirectory::new(), Redis::start().await);
+    let (site, redis) = (SiteDirectory::new(), Redis::start());
     let nodes = [redis.node(&site).await, redis.node(&site).await, redis.node(&site).await];
     let [mut a, mut b, mut c] =
         [nodes[0].page(1).await, nodes[1].page(2).await, nodes[2].page(3).await];
@@ -163,7 +151,7 @@ async fn peers_of_three_nodes_find_each_other_and_exchange_signals() {
 
 #[tokio::test]
 async fn a_node_that_dies_loses_its_own_sockets_and_nothing_else() {
-    let (site, redis) = (SiteDirectory::new(), Redis::start().await);
+    let (site, redis) = (SiteDirectory::new(), Redis::start());
     let (one, other) = (redis.node(&site).await, redis.node(&site).await);
     let mut dying = Running::start(command(&site).args(["--redis", &redis.url()]));
     let address: SocketAddr =
@@ -191,7 +179,7 @@ async fn a_node_that_dies_loses_its_own_sockets_and_nothing_else() {
 
 #[tokio::test]
 async fn without_redis_each_node_goes_on_alone_until_it_is_back() {
-    let (site, redis) = (SiteDirectory::new(), Redis::start().await);
+    let (site, redis) = (SiteDirectory::new(), Redis::start());
     let (one, other) = (redis.node(&site).await, redis.node(&site).await);
     let (mut a, mut near, mut far) = (one.page(1).await, one.page(2).await, other.page(3).await);
     a.enters(CONTENT).await;
@@ -208,7 +196,7 @@ async fn without_redis_each_node_goes_on_alone_until_it_is_back() {
     far.offers(a.id).await;
     assert_eq!(far.is_refused().await, (ErrorCode::UnknownPeer, Some(a.id)));
 
-    let _redis = Redis::start_at(port).await;
+    let _redis = Redis::start_at(port);
     one.metric_becomes("dcdn_redis_up", 1).await;
     other.metric_becomes("dcdn_redis_up", 1).await;
     far.finds(CONTENT, &[a.id, near.id]).await;
@@ -253,7 +241,7 @@ async fn becomes(node: &Running, name: &str, value: u64) {
 
 #[tokio::test]
 async fn three_nodes_and_one_redis_killed_and_started_again() {
-    let (site, redis) = (SiteDirectory::new(), Redis::start().await);
+    let (site, redis) = (SiteDirectory::new(), Redis::start());
     let start = || Running::start(command(&site).args(["--redis", &redis.url()]));
     let mut nodes = [start(), start(), start()];
     for node in &nodes {
@@ -299,7 +287,7 @@ async fn three_nodes_and_one_redis_killed_and_started_again() {
     );
     assert_eq!((kept, reached), (2 * all as u64, all / 2));
 
-    let redis = Redis::start_at(port).await;
+    let redis = Redis::start_at(port);
     nodes[0] = Running::start(command(&site).args(["--redis", &redis.url()]));
     for node in &nodes {
         becomes(node, "dcdn_redis_up", 1).await;

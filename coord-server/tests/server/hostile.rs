@@ -70,16 +70,22 @@ async fn joins_ten_thousand(address: SocketAddr) -> Closed {
     }
 }
 
+/// Two pages in one swarm, who are to notice nothing.
+async fn two_members(address: SocketAddr) -> (Page, Page) {
+    let mut members = (page(address, 1).await, page(address, 2).await);
+    for page in [&mut members.0, &mut members.1] {
+        page.say(&ToCoord::Join { content: CONTENT, want: 0, have: ChunkSet::new() }).await;
+        page.hear().await;
+    }
+    members
+}
+
 #[tokio::test]
 async fn what_strangers_do_costs_them_their_socket_and_others_nothing() {
     let site = SiteDirectory::new();
     let running = Running::start(&mut command(&site));
     let address = running.address();
-    let (mut one, mut other) = (page(address, 1).await, page(address, 2).await);
-    for page in [&mut one, &mut other] {
-        page.say(&ToCoord::Join { content: CONTENT, want: 0, have: ChunkSet::new() }).await;
-        page.hear().await;
-    }
+    let (mut one, mut other) = two_members(address).await;
     is_served(&mut one, &mut other).await;
     let before = memory_of(running.child.id());
     let mut kept = Vec::new();
@@ -198,11 +204,7 @@ async fn a_flood_from_many_addresses_is_kept_account_of_within_bounds() {
     let site = SiteDirectory::new();
     let running = Running::start(&mut command(&site));
     let address = running.address();
-    let (mut one, mut other) = (page(address, 1).await, page(address, 2).await);
-    for page in [&mut one, &mut other] {
-        page.say(&ToCoord::Join { content: CONTENT, want: 0, have: ChunkSet::new() }).await;
-        page.hear().await;
-    }
+    let (mut one, mut other) = two_members(address).await;
     let before = memory_of(running.child.id());
 
     let part = ADDRESSES / 4;
