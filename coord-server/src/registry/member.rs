@@ -1,5 +1,7 @@
 //! What is known of one peer in one swarm, and what follows from it.
 
+use std::ops::Range;
+
 use dcdn_protocol::message::coord::{HAVE_INTERVAL_MS, MAX_HELD_RUNS};
 use dcdn_protocol::{ChunkSet, PeerId};
 
@@ -20,63 +22,100 @@ const PROMISED: f64 = 0.75;
 /// was declined.
 const LOAD_MEMORY: f64 = 30.0;
 
+const UNKNOWN_RATE: f32 = -1.0;
+
 /// A peer in a swarm. Times are seconds of one clock.
+///
+/// In a large swarm those that are looked at are in no cache, so all that speaks for or
+/// against one is in one line of it.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub(super) struct Member {
     pub peer: PeerId,
     pub place: Place,
-    held: ChunkSet,
     said_at: f64,
+    /// When its load has fallen, or would have, to one recommendation.
+    load_is_one_at: f64,
+    /// What it has said that it holds, if that is one run.
+    run: (u32, u32),
     /// Where what it reads has grown last: the chunk behind the run.
     position: u32,
-    /// Chunks per second; `None` until it has grown once.
-    rate: Option<f64>,
-    load: f64,
-    load_at: f64,
+    /// Chunks per second; negative until it has grown once.
+    rate: f32,
+    aside: Option<Box<Aside>>,
+}
+
+const _: () = assert!(size_of::<Member>() == 64);
+
+/// What most members have not.
+#[derive(Clone, Debug, Default)]
+struct Aside {
+    /// What it has said that it holds, if that is several runs.
+    scattered: Option<ChunkSet>,
+    /// Further tabs of its browser.
+    tabs: Vec<Member>,
 }
 
 /// What a member is expected to hold: what it has said, and one run that goes on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Forecast<'a> {
-    held: &'a ChunkSet,
-    from: u32,
+    member: &'a Member,
     until: u32,
 }
 
 impl Member {
     /// Enters and says what it holds.
     pub fn new(peer: PeerId, place: Place, have: &ChunkSet, now: f64) -> Self {
-        let held = have.first_runs(MAX_HELD_RUNS);
-        let position = held.runs().next().map_or(0, |run| run.end);
-        Self { peer, place, held, said_at: now, position, rate: None, load: 0.0, load_at: now }
+        let mut new = Self {
+            peer,
+            place,
+            said_at: now,
+            load_is_one_at: f64::NEG_INFINITY,
+            run: (0, 0),
+            position: have.runs().next().map_or(0, |run| run.end),
+            rate: UNKNOWN_RATE,
+            aside: None,
+        };
+        new.hold(have.first_runs(MAX_HELD_RUNS));
+        new
     }
 
     /// Says what it holds now. Returns its rate if that could be measured.
     pub fn report(&mut self, have: &ChunkSet, now: f64) -> Option<f64> {
-        let have = have.first_runs(MAX_HELD_RUNS);
+        let (have, held) = (have.first_runs(MAX_HELD_RUNS), self.held());
         let span = now - self.said_at;
-        if have == self.held {
+        if have == held {
             // Nothing has come for a while: it is through, or has stopped.
-            self.rate = self.rate.filter(|_| span < REPORTS);
+            if span >= REPORTS {
+                self.rate = UNKNOWN_RATE;
+            }
             return None;
         }
-        let grown = have.without(&self.held);
+        let grown = have.without(&held);
         if let Some(first) = grown.runs().next() {
             let behind = have.runs().find(|run| run.contains(&first.start)).map(|run| run.end);
             self.position = behind.unwrap_or(self.position);
         }
         let measured = (span >= LEAST_SPAN).then(|| f64::from(grown.count()) / span);
         if let Some(measured) = measured {
-            self.rate = Some(self.rate.map_or(measured, |rate| (rate + measured) / 2.0));
+            let rate = self.rate().map_or(measured, |rate| (rate + measured) / 2.0);
+            #[expect(clippy::cast_possible_truncation, reason = "seven digits are enough")]
+            let rate = rate as f32;
+            self.rate = rate;
         }
-        self.held = have;
+        self.hold(have);
         self.said_at = now;
         measured
     }
 
     /// What it said last.
-    pub fn held(&self) -> &ChunkSet {
-        &self.held
+    pub fn held(&self) -> ChunkSet {
+        if let Some(scattered) = self.scattered() {
+            return scattered.clone();
+        }
+        let mut held = ChunkSet::new();
+        held.insert_run(self.run.0..self.run.1);
+        held
     }
 
     /// First chunk that it lacks where it reads.
@@ -89,41 +128,108 @@ impl Member {
     pub fn forecast(&self, now: f64, ahead: f64, usual: f64, end: u32) -> Forecast<'_> {
         let silent = now - self.said_at;
         let is_growing = silent < REPORTS;
-        let rate = if is_growing { self.rate.unwrap_or(usual) } else { 0.0 };
+        let rate = if is_growing { self.rate().unwrap_or(usual) } else { 0.0 };
         #[expect(clippy::cast_possible_truncation, reason = "a float that is too large saturates")]
         let growth = (rate * (silent + ahead) * PROMISED) as u32;
         let until = self.position.saturating_add(growth).min(end);
-        Forecast { held: &self.held, from: self.position, until }
+        Forecast { member: self, until }
     }
 
     /// How often it was recommended of late, fading.
     pub fn load(&self, now: f64) -> f64 {
-        self.load * (-(now - self.load_at) / LOAD_MEMORY).exp()
+        ((self.load_is_one_at - now) / LOAD_MEMORY).exp()
     }
 
     /// It was recommended once more, or has declined and has as many as `times` said.
     pub fn add_load(&mut self, times: f64, now: f64) {
-        self.load = self.load(now) + times;
-        self.load_at = now;
+        self.load_is_one_at = now + LOAD_MEMORY * (self.load(now) + times).ln();
+    }
+
+    /// Further tabs of the browser whose first this is.
+    pub fn further_tabs(&self) -> &[Member] {
+        self.aside.as_ref().map_or(&[], |aside| &aside.tabs)
+    }
+
+    /// The same, to be changed.
+    pub fn further_tabs_mut(&mut self) -> &mut [Member] {
+        self.aside.as_mut().map_or(&mut [], |aside| &mut aside.tabs)
+    }
+
+    /// Its browser has one more tab.
+    pub fn add_tab(&mut self, tab: Member) {
+        self.aside.get_or_insert_default().tabs.push(tab);
+    }
+
+    /// Its browser has one tab less. Returns whether there was one.
+    pub fn remove_tab(&mut self, peer: PeerId) -> bool {
+        let Some(aside) = &mut self.aside else { return false };
+        let before = aside.tabs.len();
+        aside.tabs.retain(|tab| tab.peer != peer);
+        aside.tabs.len() < before
+    }
+
+    /// The tab that is the first once this has gone.
+    pub fn next_tab(&mut self) -> Option<Member> {
+        let aside = self.aside.as_mut()?;
+        if aside.tabs.is_empty() {
+            return None;
+        }
+        let mut next = aside.tabs.remove(0);
+        for tab in aside.tabs.drain(..) {
+            next.add_tab(tab);
+        }
+        Some(next)
+    }
+
+    fn hold(&mut self, have: ChunkSet) {
+        let mut runs = have.runs();
+        let run = runs.next().map_or((0, 0), |run| (run.start, run.end));
+        if runs.next().is_some() {
+            drop(runs);
+            self.aside.get_or_insert_default().scattered = Some(have);
+            return;
+        }
+        self.run = run;
+        if let Some(aside) = &mut self.aside {
+            aside.scattered = None;
+        }
+    }
+
+    fn scattered(&self) -> Option<&ChunkSet> {
+        self.aside.as_ref()?.scattered.as_ref()
+    }
+
+    fn rate(&self) -> Option<f64> {
+        Some(f64::from(self.rate)).filter(|rate| *rate >= 0.0)
+    }
+
+    /// Chunks that it has said it holds in these bounds.
+    fn count_held(&self, bounds: Range<u32>) -> u32 {
+        match self.scattered() {
+            None => self.run.1.min(bounds.end).saturating_sub(self.run.0.max(bounds.start)),
+            Some(held) => held.runs_within(bounds).map(|run| run.end - run.start).sum(),
+        }
     }
 }
 
 impl Forecast<'_> {
     /// Chunks of `start..end` that are expected to be held.
     pub fn count_within(&self, start: u32, end: u32) -> u32 {
-        let held: u32 = self.held.runs_within(start..end).map(|run| run.end - run.start).sum();
-        let predicted = self.from.clamp(start, end)..self.until.clamp(start, end);
+        let held = self.member.count_held(start..end);
+        let predicted = self.member.position.clamp(start, end)..self.until.clamp(start, end);
         if predicted.is_empty() {
             return held;
         }
-        let known = self.held.runs_within(predicted.clone()).map(|run| run.end - run.start);
-        held + (predicted.end - predicted.start) - known.sum::<u32>()
+        held + (predicted.end - predicted.start) - self.member.count_held(predicted)
     }
 
     /// All of it.
     pub fn to_set(self) -> ChunkSet {
-        let mut set = self.held.clone();
-        set.insert_run(self.from..self.until.max(self.from));
-        set.first_runs(MAX_HELD_RUNS)
+        let mut set = self.member.held();
+        set.insert_run(self.member.position..self.until.max(self.member.position));
+        match self.member.scattered() {
+            None => set,
+            Some(_) => set.first_runs(MAX_HELD_RUNS),
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! One swarm: its members by browser, and who of them is named to whom.
 
+mod browsers;
 mod draw;
 mod remote;
 #[cfg(test)]
@@ -9,10 +10,9 @@ use std::str::FromStr;
 
 use dcdn_protocol::message::coord::Recommended;
 use dcdn_protocol::{ChunkSet, GroupId, PeerId};
-use indexmap::IndexMap;
 use rand::Rng;
-use smallvec::SmallVec;
 
+use self::browsers::Browsers;
 pub(super) use self::remote::Hungry;
 use self::remote::Remote;
 use super::member::Member;
@@ -55,11 +55,11 @@ impl FromStr for Recommendation {
     }
 }
 
-/// Members by group: no group is empty. Entering, leaving and naming cost the same in a
+/// Members by browser. Entering, leaving and naming cost the same in a
 /// swarm of ten and of ten thousand.
 #[derive(Debug, Default)]
 pub(super) struct Swarm {
-    browsers: IndexMap<GroupId, SmallVec<[Member; 1]>>,
+    browsers: Browsers,
     /// Rate of those that were seen to grow, in chunks per second.
     usual_rate: f64,
     /// One behind the last chunk that anybody has said it holds.
@@ -88,11 +88,10 @@ pub(super) struct Asker {
 impl Swarm {
     /// A peer enters, or says again what it holds. `now` is in seconds.
     pub fn enter(&mut self, who: Asker, have: &ChunkSet, now: f64) {
-        let tabs = self.browsers.entry(who.group).or_default();
-        let rate = match tabs.iter_mut().find(|tab| tab.peer == who.peer) {
+        let rate = match self.browsers.find(who.group, who.peer) {
             Some(member) => member.report(have, now),
             None => {
-                tabs.push(Member::new(who.peer, who.place, have, now));
+                self.browsers.add(who.group, Member::new(who.peer, who.place, have, now));
                 self.local += 1;
                 None
             }
@@ -102,14 +101,14 @@ impl Swarm {
 
     /// A member holds something else. Nothing happens to who is none.
     pub fn report(&mut self, group: GroupId, peer: PeerId, have: &ChunkSet, now: f64) {
-        let Some(member) = self.member(group, peer) else { return };
+        let Some(member) = self.browsers.find(group, peer) else { return };
         let rate = member.report(have, now);
         self.learn(have, rate);
     }
 
     /// A member of this node leaves.
     pub fn remove(&mut self, group: GroupId, peer: PeerId) {
-        self.local -= usize::from(self.take_out(group, peer));
+        self.local -= usize::from(self.browsers.remove(group, peer));
         self.hungry.retain(|it| it.who.peer != peer);
     }
 
@@ -123,20 +122,9 @@ impl Swarm {
         self.local == 0
     }
 
-    fn take_out(&mut self, group: GroupId, peer: PeerId) -> bool {
-        let Some(tabs) = self.browsers.get_mut(&group) else { return false };
-        let before = tabs.len();
-        tabs.retain(|tab| tab.peer != peer);
-        let is_out = tabs.len() < before;
-        if tabs.is_empty() {
-            self.browsers.swap_remove(&group);
-        }
-        is_out
-    }
-
     /// A member has said that it has connections enough.
     pub fn declined(&mut self, group: GroupId, peer: PeerId, now: f64) {
-        if let Some(member) = self.member(group, peer) {
+        if let Some(member) = self.browsers.find(group, peer) {
             member.add_load(draw::DECLINED, now);
         }
     }
@@ -157,11 +145,11 @@ impl Swarm {
         };
         let (usual, end) = (self.usual_rate, self.end);
         let name = |(browser, tab): (usize, usize)| {
-            let member = self.browsers.get_index_mut(browser)?.1.get_mut(tab)?;
+            let member = self.browsers.tab_mut(browser, tab)?;
             member.add_load(1.0, now);
             let forecast = member.forecast(now, 0.0, usual, end);
             let expected = match how {
-                Recommendation::Random => member.held().clone(),
+                Recommendation::Random => member.held(),
                 Recommendation::Predictive => forecast.to_set(),
             };
             Some(Recommended { peer: member.peer, expected })
@@ -173,10 +161,6 @@ impl Swarm {
     /// `min_viewers`.
     pub fn may_want(&self, want: usize, min_viewers: usize) -> usize {
         if self.browsers.len() < min_viewers { 0 } else { want }
-    }
-
-    fn member(&mut self, group: GroupId, peer: PeerId) -> Option<&mut Member> {
-        self.browsers.get_mut(&group)?.iter_mut().find(|tab| tab.peer == peer)
     }
 
     fn learn(&mut self, have: &ChunkSet, rate: Option<f64>) {

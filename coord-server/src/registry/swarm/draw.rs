@@ -5,7 +5,7 @@ use std::hint::black_box;
 use dcdn_protocol::GroupId;
 use rand::seq::index;
 use rand::{Rng, RngExt};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use super::super::MAX_WANT;
 use super::super::member::Member;
@@ -41,6 +41,27 @@ type Spot = (usize, usize);
 /// A browser's tabs in the order in which they are named: one, as a rule.
 type Tabs = SmallVec<[usize; 2]>;
 
+/// Something by what it is worth: the most first, of equals the one with the lower number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank(u64);
+
+impl Rank {
+    fn of(value: f64, number: usize) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "seven digits are enough")]
+        let bits = (value as f32).to_bits();
+        // As whole numbers, floats are in order but for the sign: those below zero come from the
+        // highest on.
+        let is_below_zero = bits >> 31 == 1;
+        let descending = if is_below_zero { bits } else { !bits & (u32::MAX >> 1) };
+        Self(u64::from(descending) << 32 | number as u64)
+    }
+
+    /// Which it is.
+    fn number(self) -> usize {
+        (self.0 & u64::from(u32::MAX)) as usize
+    }
+}
+
 impl Swarm {
     /// Up to `want` members outside `group`, at random.
     ///
@@ -57,7 +78,7 @@ impl Swarm {
         let drawn: Vec<(usize, Tabs)> = places
             .map(|place| {
                 let place = behind(own, place);
-                let tabs = self.browsers[place].len();
+                let tabs = self.browsers.tabs(place).count();
                 let sample = index::sample(dice, tabs, tabs.min(want - browsers + 1));
                 (place, sample.into_iter().collect())
             })
@@ -82,38 +103,32 @@ impl Swarm {
         if others == 0 || want == 0 {
             return Vec::new();
         }
-        let wanted = own.and_then(|own| self.browsers[own].iter().find(|it| it.peer == asker.peer));
-        let from = wanted.map_or(0, Member::position);
+        let asking = own.and_then(|own| self.browsers.tabs(own).find(|it| it.peer == asker.peer));
+        let from = asking.map_or(0, Member::position);
         let start = dice.random_range(0..others);
         let count = others.min(want * LOOKED_AT);
         // In a large swarm they lie far apart in memory, and are fetched at once only if nothing
         // is waited for in between.
-        let looked_at: SmallVec<[(usize, &[Member]); MOST_LOOKED_AT]> = (0..count)
-            .map(|turn| behind(own, (start + turn * others / count) % others))
-            .map(|place| (place, self.browsers[place].as_slice()))
-            .inspect(|(_, tabs)| _ = black_box(tabs.first().map(Member::position)))
+        let looked_at: SmallVec<[usize; MOST_LOOKED_AT]> = (0..count)
+            .map(|turn| start + turn * others / count)
+            .map(|place| if place < others { place } else { place - others })
+            .map(|place| behind(own, place))
+            .inspect(|place| _ = black_box(self.browsers.first_tab(*place).position()))
             .collect();
         let value = |tab: &Member| self.value(tab, asker, from, now);
-        let mut seen: SmallVec<[(f64, usize); MOST_LOOKED_AT]> = looked_at
-            .iter()
-            .enumerate()
-            .map(|(turn, (_, tabs))| (tabs.iter().map(value).fold(f64::MIN, f64::max), turn))
-            .collect();
-        let order = |one: &(f64, usize), other: &(f64, usize)| {
-            other.0.total_cmp(&one.0).then(one.1.cmp(&other.1))
-        };
-        if seen.len() > want {
-            seen.select_nth_unstable_by(want, order);
-            seen.truncate(want);
-        }
-        seen.sort_unstable_by(order);
-        let chosen = seen.into_iter().map(|(_, turn)| {
-            let (place, tabs) = looked_at[turn];
-            let mut order: Tabs = (0..tabs.len()).collect();
-            if order.len() > 1 {
-                order.sort_by(|one, other| value(&tabs[*other]).total_cmp(&value(&tabs[*one])));
+        let best = |place: &usize| self.browsers.tabs(*place).map(value).fold(f64::MIN, f64::max);
+        let mut ranks: SmallVec<[Rank; MOST_LOOKED_AT]> =
+            looked_at.iter().enumerate().map(|(turn, place)| Rank::of(best(place), turn)).collect();
+        ranks.sort_unstable();
+        let chosen = ranks.into_iter().take(want).map(|rank| {
+            let place = looked_at[rank.number()];
+            if self.browsers.first_tab(place).further_tabs().is_empty() {
+                return (place, smallvec![0]);
             }
-            (place, order)
+            let tabs = self.browsers.tabs(place).enumerate();
+            let mut ranks: Vec<Rank> = tabs.map(|(tab, it)| Rank::of(value(it), tab)).collect();
+            ranks.sort_unstable();
+            (place, ranks.into_iter().map(Rank::number).collect())
         });
         in_turns(&chosen.collect::<SmallVec<[_; MAX_WANT as usize]>>(), want)
     }
@@ -132,7 +147,7 @@ impl Swarm {
 
     /// Place of the own browser, and how many others there are.
     fn others(&self, group: GroupId) -> (Option<usize>, usize) {
-        let own = self.browsers.get_index_of(&group);
+        let own = self.browsers.place_of(group);
         (own, self.browsers.len() - usize::from(own.is_some()))
     }
 }

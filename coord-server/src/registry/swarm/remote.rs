@@ -46,12 +46,12 @@ impl Swarm {
         }
         if self.remote.len() >= MAX_REMOTE {
             let oldest = self.remote.remove(0).who;
-            self.take_out(oldest.group, oldest.peer);
+            self.browsers.remove(oldest.group, oldest.peer);
         }
         self.remote.push(Remote { who, until });
         let none = ChunkSet::new();
         let member = Member::new(who.peer, who.place, have.unwrap_or(&none), now);
-        self.browsers.entry(who.group).or_default().push(member);
+        self.browsers.add(who.group, member);
         self.learn(have.unwrap_or(&none), None);
     }
 
@@ -78,11 +78,10 @@ impl Swarm {
         (0..looked_at)
             .filter_map(|turn| {
                 let place = (start + turn * browsers / looked_at) % browsers;
-                let (group, tabs) = self.browsers.get_index(place)?;
+                let group = self.browsers.group(place)?;
                 let is_local = |tab: &&Member| self.remote.iter().all(|it| it.who.peer != tab.peer);
-                let tab = tabs.iter().find(is_local)?;
-                let (peer, have) = (tab.peer, tab.held().clone());
-                Some(RemoteMember { peer, group: *group, have })
+                let tab = self.browsers.tabs(place).find(is_local)?;
+                Some(RemoteMember { peer: tab.peer, group, have: tab.held() })
             })
             .take(count)
             .collect()
@@ -112,7 +111,7 @@ impl Swarm {
         let gone: Vec<Asker> =
             self.remote.extract_if(.., |it| is_gone(it)).map(|it| it.who).collect();
         for who in gone {
-            self.take_out(who.group, who.peer);
+            self.browsers.remove(who.group, who.peer);
         }
     }
 }
