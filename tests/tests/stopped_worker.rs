@@ -8,8 +8,8 @@ use serde_json::json;
 use crate::SERVER;
 
 /// Bytes per second of the origin, and of a page's uploads, where something is to be stopped in
-/// the middle.
-const SLOWLY: u32 = 600_000;
+/// the middle: the film takes 13 s, which a busy machine does not need to begin it.
+const SLOWLY: u32 = 300_000;
 
 in_each_engine!(a_stopped_worker_finds_its_page_and_the_peers_again);
 async fn a_stopped_worker_finds_its_page_and_the_peers_again(engine: Engine) -> Result<()> {
@@ -102,7 +102,8 @@ async fn a_video_plays_on_to_its_end_when_the_worker_is_stopped_in_mid_stream(
     assert!(share < 1.0, "stopped too late");
     second.run::<()>("await ended", &[]).await?;
     let from_peers = "progress.some(({ source }) => source === 'p2p')";
-    assert!(second.eval::<bool>(from_peers, &[]).await?, "the new worker has asked no peer");
+    let asked = second.eval::<bool>(from_peers, &[]).await?;
+    assert!(asked, "the new worker has asked no peer, {:.0} % had come", share * 100.0);
     assert_eq!(second.fetched(VIDEO).await?.sha256, site.sha256(VIDEO)?);
     first.expect_clean_console().await?;
     first.close().await?;
