@@ -77,9 +77,17 @@ pub fn ensure_driver(workspace: &Workspace) -> Result<PathBuf> {
     ensure_program(workspace, &CHROMEDRIVER)
 }
 
-/// Finds Firefox; installs it where that is safe. It needs no driver.
+/// Finds Firefox, and on Linux what it plays films with; installs them where that is safe. It
+/// needs no driver.
 pub fn ensure_firefox(workspace: &Workspace) -> Result<PathBuf> {
-    ensure_program(workspace, &FIREFOX)
+    let firefox = ensure_program(workspace, &FIREFOX)?;
+    if cfg!(target_os = "linux") && !has_library(workspace, "libavcodec.so") {
+        install(workspace, "libavcodec-extra").with_context(|| {
+            "Firefox plays no H.264 without FFmpeg's libavcodec: install it from your \
+             distribution (Debian and Ubuntu: sudo apt-get install libavcodec-extra)"
+        })?;
+    }
+    Ok(firefox)
 }
 
 /// Finds npm; installs it where that is safe.
@@ -173,19 +181,34 @@ fn ensure_program(workspace: &Workspace, program: &Program) -> Result<PathBuf> {
         return Ok(found);
     }
     let Program { variable, names, debian, homebrew } = program;
-    let sh = &workspace.shell;
-    if !(is_root(workspace) && Path::new("/usr/bin/apt-get").is_file()) {
-        bail!(
+    install(workspace, debian).with_context(|| {
+        format!(
             "{} is missing. Install it (Debian and Ubuntu: sudo apt-get install {debian}; \
              macOS: brew install {homebrew}), or set {variable} to its path",
             names[0]
-        );
+        )
+    })?;
+    find(program).with_context(|| format!("apt has installed {debian}, but not {}", names[0]))
+}
+
+/// Installs a package where nobody need be asked: as root, on a system that has apt.
+fn install(workspace: &Workspace, package: &str) -> Result<()> {
+    let sh = &workspace.shell;
+    if !(is_root(workspace) && Path::new("/usr/bin/apt-get").is_file()) {
+        bail!("only root installs {package} with apt");
     }
-    heading(format_args!("Installing {debian} with apt (up to 2 minutes, once)"));
+    heading(format_args!("Installing {package} with apt (up to 2 minutes, once)"));
     let _silent = sh.push_env("DEBIAN_FRONTEND", "noninteractive");
     cmd!(sh, "apt-get update").run()?;
-    cmd!(sh, "apt-get install --yes --no-install-recommends {debian}").run()?;
-    find(program).with_context(|| format!("apt has installed {debian}, but not {}", names[0]))
+    cmd!(sh, "apt-get install --yes --no-install-recommends {package}").run()?;
+    Ok(())
+}
+
+/// Whether the dynamic linker knows a library whose name begins so. Where it cannot be asked, it is
+/// taken to.
+fn has_library(workspace: &Workspace, name: &str) -> bool {
+    let known = cmd!(workspace.shell, "/sbin/ldconfig -p").quiet().ignore_stderr().read();
+    known.map_or(true, |known| known.lines().any(|line| line.trim_start().starts_with(name)))
 }
 
 /// Asked of `id`: the standard library does not tell.
