@@ -5,6 +5,7 @@
 const BUILD = "__DCDN_BUILD__";
 const RUNTIME = `dcdn-runtime-${BUILD}`;
 const WASM = `/dcdn/worker_bg.wasm?v=${BUILD}`;
+const SCRIPT = `/dcdn/dcdn.js?v=${BUILD}`;
 
 // Defines wasm_bindgen. The browser keeps it together with this script.
 importScripts(`/dcdn/worker.js?v=${BUILD}`);
@@ -61,7 +62,7 @@ self.addEventListener("install", (event) => {
   event.waitUntil(
     (async () => {
       const runtime = await caches.open(RUNTIME);
-      await runtime.add(WASM);
+      await runtime.addAll([WASM, SCRIPT]);
       await (await start()).refresh();
       await succeed();
     })(),
@@ -92,6 +93,9 @@ self.addEventListener("fetch", (event) => {
   const { request } = event;
   if (request.method !== "GET" || !request.url.startsWith(`${self.location.origin}/`)) return;
   if (request.mode === "navigate") return openPage(event);
+  if (request.url === `${self.location.origin}/dcdn/dcdn.js`) {
+    return event.respondWith(ownScript(request));
+  }
   if (offline && isPagePart(request)) return event.respondWith(fetchOrKept(request));
   if (switchedOff.has(event.clientId)) return;
   if (!isMedia(request)) return;
@@ -195,6 +199,13 @@ async function answerSuccessor(port) {
 // A first, coarse sieve for the moments before the module can decide.
 function isMedia({ destination }) {
   return ["image", "video", "audio", ""].includes(destination);
+}
+
+// The page's script comes without a round trip, and of the worker's own version. (It is to
+// know itself by the page's address of it, not by ours.)
+async function ownScript(request) {
+  const kept = await caches.match(SCRIPT, { cacheName: RUNTIME });
+  return kept ? new Response(kept.body, kept) : fetch(request);
 }
 
 function isPagePart({ destination, url }) {
