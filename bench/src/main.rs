@@ -28,7 +28,7 @@ enum Measurement {
         /// Trials of each configuration that count; a third of that of what takes long
         #[arg(long, default_value_t = 10)]
         trials: usize,
-        /// Trials of each configuration before those
+        /// Trials of each configuration before those; none of what takes long
         #[arg(long, default_value_t = 3)]
         warm_ups: usize,
         /// Visitors who hold what is asked for
@@ -37,7 +37,7 @@ enum Measurement {
         /// This part alone; may be repeated [default: all]
         #[arg(long, value_name = "PART")]
         only: Vec<Part>,
-        /// Folder for `trials.json`, `trials.md` and `trials.html`
+        /// Folder for `trials.md`, `trials.html`, `trials.json`, pictures, and each trial as it happens
         #[arg(long, value_name = "DIR", default_value = "target/trials")]
         out: PathBuf,
     },
@@ -64,7 +64,7 @@ async fn main() -> Result<()> {
         Measurement::Trials { trials, warm_ups, peers, only, out } => {
             let parts = if only.is_empty() { Part::value_variants().to_vec() } else { only };
             let plan = Plan { trials, warm_ups, peers, parts };
-            let results = trials::run(plan).await?;
+            let results = trials::run(plan, &out).await?;
             write(&out, &results)?;
             println!("{}", report::markdown::trials(&results));
         }
@@ -85,6 +85,10 @@ fn write(folder: &Path, results: &Results) -> Result<()> {
     fs::write(folder.join("trials.json"), serde_json::to_string_pretty(results)?)?;
     fs::write(folder.join("trials.md"), report::markdown::trials(results))?;
     fs::write(folder.join("trials.html"), report::html::trials(results))?;
+    for (name, picture) in results.sections.iter().filter_map(report::picture::pictures) {
+        fs::create_dir_all(folder.join("plots"))?;
+        fs::write(folder.join("plots").join(name), picture)?;
+    }
     eprintln!("written: {}", folder.join("trials.html").display());
     Ok(())
 }

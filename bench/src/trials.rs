@@ -6,21 +6,29 @@
 //! them; configurations take turns, after warm-ups that do not count. Times are the browser's
 //! own (Resource Timing), from navigationStart, unless a section says otherwise.
 
+pub mod about;
 mod crowd;
 mod delivery;
 mod handshake;
 mod large;
+mod log;
 mod raw;
 pub mod section;
+pub mod targets;
 mod video;
 mod visits;
 mod world;
+
+use std::path::Path;
 
 use anyhow::Result;
 use clap::ValueEnum;
 use serde::Serialize;
 
+use self::about::About;
+use self::log::Log;
 pub use self::section::Section;
+use self::targets::Target;
 use self::world::World;
 
 /// What can be measured.
@@ -75,20 +83,25 @@ impl Plan {
 /// What came out.
 #[derive(Debug, Serialize)]
 pub struct Results {
+    /// What was measured, and where.
+    pub about: About,
     /// How much was measured.
     pub plan: Plan,
     /// One for each part.
     pub sections: Vec<Section>,
+    /// What was to be reached.
+    pub targets: Vec<Target>,
 }
 
-/// Runs the plan, with progress on standard error.
+/// Runs the plan, with progress on standard error and each trial in `folder`.
 ///
 /// # Errors
 /// If a browser or the server fails.
-pub async fn run(plan: Plan) -> Result<Results> {
+pub async fn run(plan: Plan, folder: &Path) -> Result<Results> {
+    let mut log = Log::create(folder)?;
     let mut sections = Vec::new();
     if plan.parts.iter().any(|part| *part != Part::Crowd) {
-        let mut world = World::new(&plan).await?;
+        let mut world = World::new(&plan, log).await?;
         if plan.has(Part::Sockets) {
             sections.push(handshake::run(&world, &plan).await?);
         }
@@ -106,10 +119,11 @@ pub async fn run(plan: Plan) -> Result<Results> {
         if plan.has(Part::Video) {
             sections.extend(video::run(&mut world, &plan).await?);
         }
-        world.close().await?;
+        log = world.close().await?;
     }
     if plan.has(Part::Crowd) {
-        sections.push(crowd::run().await?);
+        sections.push(crowd::run(&plan, &log).await?);
     }
-    Ok(Results { plan, sections })
+    let targets = targets::targets(&sections);
+    Ok(Results { about: About::here(), plan, sections, targets })
 }

@@ -17,7 +17,15 @@ use crate::{build, tools};
 const PEERS: usize = 2;
 
 /// Pictures that the documents show: they are copied to `docs/images`.
-const SHOWN: [&str; 3] = ["demo-desk-dark", "overlay-desk-light", "dashboard-desk-light"];
+const SHOWN: [&str; 7] = [
+    "demo-desk-dark",
+    "overlay-desk-light",
+    "overlay-phone-dark",
+    "dashboard-desk-light",
+    "dashboard-phone-dark",
+    "report-desk-light",
+    "report-phone-dark",
+];
 
 /// Most bytes of one of those.
 const MOST: usize = 150_000;
@@ -68,6 +76,8 @@ const PAGES: [Page; 3] = [
 
 /// Takes them.
 pub fn run(workspace: &Workspace) -> Result<()> {
+    let report = workspace.root.join("target/trials/trials.html");
+    ensure!(report.is_file(), "there is no report to show: `cargo xtask bench trials` makes it");
     let program = build::run(workspace, build::Options::default())?;
     let browser = tools::ensure_browser(workspace)?;
     let interrupt = Interrupt::install()?;
@@ -95,14 +105,9 @@ pub fn run(workspace: &Workspace) -> Result<()> {
             let picture = visitor.picture(&format!("{home}{}", page.path), view, page.until)?;
             keep(workspace, &folder, &format!("{}-{suffix}", page.name), &picture)?;
         }
-        let report = workspace.root.join("target/trials/trials.html");
-        if report.is_file() {
-            let picture =
-                start()?.picture(&format!("file://{}", report.display()), view, "null")?;
-            keep(workspace, &folder, &format!("report-{suffix}"), &picture)?;
-        } else {
-            note("no report: `cargo xtask bench trials` makes it");
-        }
+        let report = format!("file://{}#far", report.display());
+        let picture = start()?.picture(&report, view, "null")?;
+        keep(workspace, &folder, &format!("report-{suffix}"), &picture)?;
     }
     Ok(())
 }

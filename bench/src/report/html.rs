@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 
 use super::markdown::{LEGEND, cell};
 use super::picture::{bars, escaped, time_lines};
+use crate::trials::targets::Target;
 use crate::trials::{Results, Section};
 
 const STYLE: &str = "
   :root { color-scheme: light dark; --ink: light-dark(#1a1c20, #e9eaee);
     --paper: light-dark(#fff, #16181d); --faint: light-dark(#6a6f7a, #9aa0ac);
-    --rule: light-dark(#e2e4e9, #30343d); --bar: light-dark(#7aa7d9, #4f7fb5);
+    --rule: light-dark(#e2e4e9, #30343d);
     --http: light-dark(#d98c4a, #e0a065); --p2p: light-dark(#3f9c72, #58b98c);
     --cache: light-dark(#8a7fc9, #a097dc); }
   body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
@@ -21,10 +22,8 @@ const STYLE: &str = "
     border-bottom: 1px solid var(--rule); } td { font-variant-numeric: tabular-nums; }
   th { font-weight: 600; } tbody th { white-space: nowrap; }
   figure { margin: 1.5rem 0; } figcaption { font-size: .875rem; color: var(--faint); }
-  svg { display: block; width: 100%; max-width: 720px; font-size: 13px; }
-  svg text { fill: var(--ink); } .bar { fill: var(--bar); }
-  .range { stroke: var(--ink); stroke-width: 1.5; fill: none; }
-  .http { fill: var(--http); } .p2p { fill: var(--p2p); } .cache { fill: var(--cache); }
+  svg { display: block; width: 100%; max-width: 720px; }
+  .missed { color: var(--http); }
   .key { display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 1em; }
   .key.http { background: var(--http); } .key.p2p { background: var(--p2p); }
   .key.cache { background: var(--cache); }";
@@ -35,11 +34,16 @@ pub fn trials(results: &Results) -> String {
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>DCDN: trials</title>\
          <style>{STYLE}</style><h1>DCDN: trials</h1><p>{LEGEND} Compare within this run: every \
-         browser and the server share one machine.</p>"
+         browser and the server share {} cores. Commit {}, {}.</p>",
+        results.about.cores,
+        escaped(&results.about.commit),
+        escaped(&results.about.browser),
     );
+    targets(&mut text, results);
     for section in &results.sections {
         let (title, note) = (escaped(&section.title), escaped(&section.note));
-        let _ = write!(text, "<h2>{title}</h2><p class=\"faint\">{note}</p>");
+        let key = &section.key;
+        let _ = write!(text, "<h2 id=\"{key}\">{title}</h2><p class=\"faint\">{note}</p>");
         pictures(&mut text, section);
         table(&mut text, section);
     }
@@ -57,18 +61,43 @@ fn pictures(text: &mut String, section: &Section) {
             "<figure><figcaption>{name}: median, minimum to maximum</figcaption>{picture}</figure>"
         );
     }
-    let lines: Vec<_> =
-        section.time_lines.iter().filter(|line| !line.steps.is_empty()).cloned().collect();
-    if !lines.is_empty() {
+    if !section.time_lines.is_empty() {
         let _ = write!(
             text,
-            "<figure><figcaption>Where bytes came from in the last trial of each, ms from \
-             navigationStart:<span class=\"key http\"></span>server\
+            "<figure><figcaption>The image from its first byte, above, to its last, in the last \
+             trial of each, ms from navigationStart: a chunk of a peer from when it was asked for \
+             until it was there, what others sent until it was delivered.\
+             <span class=\"key http\"></span>server\
              <span class=\"key p2p\"></span>peers<span class=\"key cache\"></span>store\
              </figcaption>{}</figure>",
-            time_lines(&lines)
+            time_lines(&section.time_lines)
         );
     }
+}
+
+fn targets(text: &mut String, results: &Results) {
+    if results.targets.is_empty() {
+        return;
+    }
+    text.push_str(
+        "<h2>What was to be reached</h2><div class=\"wide\"><table><thead><tr><td></td>\
+         <th>wanted</th><th>measured</th><th></th></tr></thead><tbody>",
+    );
+    for target in &results.targets {
+        let (class, word) = verdict(target);
+        let _ = write!(
+            text,
+            "<tr><th>{}</th><td>{}</td><td>{:.2}</td><td class=\"{class}\">{word}</td></tr>",
+            escaped(&target.of),
+            target.wanted,
+            target.got
+        );
+    }
+    text.push_str("</tbody></table></div>");
+}
+
+fn verdict(target: &Target) -> (&'static str, &'static str) {
+    if target.is_reached() { ("", "reached") } else { ("missed", "missed") }
 }
 
 fn table(text: &mut String, section: &Section) {

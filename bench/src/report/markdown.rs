@@ -2,19 +2,36 @@
 
 use std::fmt::Write as _;
 
+use super::picture::pictures;
 use crate::spread::Spread;
+use crate::trials::about::About;
 use crate::trials::{Results, Section};
 
 /// How cells are to be read.
 pub const LEGEND: &str = "Medians, in parentheses minimum and maximum, in brackets the ratio of \
                           the medians to the row named in the table's head.";
 
-/// A table for each section.
+/// A table for each section, and which targets were reached.
 pub fn trials(results: &Results) -> String {
-    let mut text = format!("{LEGEND}\n");
+    let About { commit, browser, cores } = &results.about;
+    let mut text = format!("{LEGEND} Commit {commit}, {browser}, {cores} cores for everybody.\n");
+    if !results.targets.is_empty() {
+        text.push_str("\n### What was to be reached\n\n");
+        let head = ["", "wanted", "measured", ""].map(str::to_owned);
+        text.push_str(&line(&head));
+        text.push_str(&line(&["---"; 4].map(str::to_owned)));
+    }
+    for target in &results.targets {
+        let verdict = if target.is_reached() { "reached" } else { "missed" };
+        let (wanted, got) = (target.wanted.to_string(), format!("{:.2}", target.got));
+        text.push_str(&line(&[target.of.clone(), wanted, got, verdict.to_owned()]));
+    }
     for section in &results.sections {
         let _ = write!(text, "\n### {}\n\n{}\n\n", section.title, section.note);
         text.push_str(&table(section));
+        if let Some((name, _)) = pictures(section) {
+            let _ = write!(text, "\n![{}](plots/{name})\n", section.title);
+        }
     }
     text
 }
@@ -69,7 +86,7 @@ mod tests {
     #[test]
     fn a_row_has_a_ratio_where_that_says_something() {
         let columns = [compared("ms", 0), plain("%", 1)];
-        let mut section = Section::new("A", "", &columns).compared_to("http");
+        let mut section = Section::new("a", "A", "", &columns).compared_to("http");
         section.add("http", &[10.0, 0.0]);
         section.add("mixed", &[20.0, 50.0]);
         section.add("mixed", &[40.0, 52.0]);

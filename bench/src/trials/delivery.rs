@@ -2,9 +2,10 @@
 
 use anyhow::{Context, Result};
 use dcdn_tests::Visitor;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::section::{Section, compared, plain};
+use super::section::{Piece, Section, TimeLine, compared, plain};
 use super::world::{CONFIGURATIONS, Place, World, page};
 use super::{Part, Plan};
 
@@ -24,7 +25,7 @@ const NEAR: [(&str, &str); 5] = [
 const FAR: [(&str, &str); 1] = [("basic", "470, 1335, -, 3.74")];
 
 /// An image as a page got it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Delivery {
     /// Milliseconds from navigationStart.
     pub requested: f64,
@@ -34,7 +35,9 @@ pub struct Delivery {
     pub last: f64,
     length: f64,
     from_peers: f64,
-    steps: Vec<(f64, u64, String)>,
+    pieces: Vec<Piece>,
+    /// What `dcdn.stats()` says of it.
+    stats: Option<Value>,
 }
 
 /// Images that it takes.
@@ -51,7 +54,9 @@ pub async fn run(world: &mut World, plan: &Plan, place: &Place) -> Result<Sectio
     };
     let note = format!(
         "{} trials of each in turns, after {} warm-ups; {} seeding visitors. The worker is \
-         there, the image is not; `http` is a worker that passes everything through. Open data \
+         there, the image is not; `http` is a worker that passes everything through. The image \
+         is not painted: a browser that decodes it as it comes takes more of the few cores that \
+         all share than delivering it. Open data \
          channels: the same bytes from the same visitors, timed from the request for them.",
         plan.trials, plan.warm_ups, plan.peers
     );
@@ -61,32 +66,43 @@ pub async fn run(world: &mut World, plan: &Plan, place: &Place) -> Result<Sectio
         plain("from peers, %", 0),
         plain("MB/s", 1),
     ];
-    let mut section = Section::new(title, note, &columns).compared_to(CONFIGURATIONS[0]);
+    let mut section = Section::new(place.name, title, note, &columns)
+        .compared_to(CONFIGURATIONS[0])
+        .with_rows(&CONFIGURATIONS);
     world.introduce(place, &CONFIGURATIONS, ".html").await?;
     let mut length = 0.0;
     for round in 0..plan.rounds() {
         eprintln!("{}: round {} of {}", place.name, round + 1, plan.rounds());
         let counts = round >= plan.warm_ups;
         let images = world.fresh_images(CONFIGURATIONS.len()).await?;
-        for (configuration, number) in CONFIGURATIONS.into_iter().zip(images) {
+        for (configuration, number) in in_turns(&CONFIGURATIONS, round).zip(images) {
             let client = match configuration {
                 "plain HTTP" => &world.without_worker,
                 _ => &world.with_worker,
             };
             let got = Delivery::of(client, &place.url(&page(configuration, number))).await?;
             length = got.length;
+            world.log.note(place.name, round, configuration, &got)?;
             if counts {
                 section.add(configuration, &got.row());
-                section.keep(configuration, got.steps);
+                section.keep(got.time_line(configuration));
             }
         }
+        world.with_worker.run::<()>("await dcdn.clear();", &[]).await?;
         let (first, last) = world.raw.fetch(length).await?;
+        world.log.note(place.name, round, RAW, &(first, last))?;
         if counts {
             section.add(RAW, &[first, last, 100.0, length / last / 1000.0]);
         }
     }
     section.beside(published);
     Ok(section)
+}
+
+/// Each round begins with another of them, so that none always comes after the same one.
+fn in_turns(configurations: &[&'static str], round: usize) -> impl Iterator<Item = &'static str> {
+    let count = configurations.len();
+    configurations.iter().copied().cycle().skip(round % count).take(count)
 }
 
 impl Delivery {
@@ -97,21 +113,30 @@ impl Delivery {
             const image = document.querySelector('img');
             await image.decode();
             const entry = performance.getEntriesByName(image.src)[0];
-            const stats = window.dcdn ? (await dcdn.ready, await dcdn.stats()) : { urls: [] };
-            const own = stats.urls.find((it) => it.url === new URL(image.src).pathname);
-            return {
-              requested: entry.startTime,
-              first: entry.responseStart,
-              last: entry.responseEnd,
-              length: entry.decodedBodySize,
-              from_peers: own ? own.bytes_p2p : 0,
-              steps: window.steps ?? [],
-            };";
+            const [requested, first, last] = [entry.startTime, entry.responseStart, entry.responseEnd];
+            const length = entry.decodedBodySize;
+            const all = window.dcdn ? (await dcdn.ready, await dcdn.stats()) : { urls: [] };
+            const stats = all.urls.find((it) => it.url === new URL(image.src).pathname) ?? null;
+            const whole = { start: 0, end: length, asked: requested, there: last, source: 'http' };
+            const delivered = (until) =>
+              window.steps.find(([, loaded]) => loaded >= until)?.[0] ?? last;
+            const served = (stats?.spans ?? [])
+              .filter(([, , source]) => source !== 'p2p')
+              .map(([start, end, source]) =>
+                ({ start, end, asked: requested, there: delivered(end), source }));
+            const pieces = stats?.spans.length ? [...served, ...window.chunks] : [whole];
+            const from_peers = stats?.bytes_p2p ?? 0;
+            return { requested, first, last, length, from_peers, pieces, stats };";
         client.run(script, &[]).await.with_context(|| page.to_owned())
     }
 
     fn row(&self) -> [f64; 4] {
         let share = 100.0 * self.from_peers / self.length;
         [self.first, self.last, share, self.length / (self.last - self.requested) / 1000.0]
+    }
+
+    fn time_line(self, configuration: &str) -> TimeLine {
+        let name = configuration.to_owned();
+        TimeLine { name, length: self.length, pieces: self.pieces }
     }
 }

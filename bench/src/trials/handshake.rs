@@ -2,13 +2,13 @@
 //! afterwards.
 
 use anyhow::Result;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Plan;
 use super::section::{Section, compared};
 use super::world::World;
 
-/// Opens a socket and then makes a request, twice.
+/// Opens a socket and makes a request, twice; `?odd` asks for the other order.
 pub const PAGE: &str = "<script>
   const timed = async (action) => {
     const start = performance.now();
@@ -21,14 +21,20 @@ pub const PAGE: &str = "<script>
     socket.onerror = reject;
   });
   const head = () => fetch('/media/image.jpg', { method: 'HEAD', cache: 'no-store' });
-  const both = async () => [await timed(socket), await timed(head)];
+  // Whatever comes second finds things warmer.
+  const isOdd = location.search === '?odd';
+  const both = async () => {
+    const early = isOdd && (await timed(head));
+    const opened = await timed(socket);
+    return [opened, isOdd ? early : await timed(head)];
+  };
   window.during = both();
   window.after = new Promise((resolve) => {
     addEventListener('load', () => setTimeout(() => resolve(both())));
   });
 </script><img src=\"/media/image.jpg\">";
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 struct Times {
     during: (f64, f64),
     after: (f64, f64),
@@ -39,13 +45,16 @@ pub async fn run(world: &World, plan: &Plan) -> Result<Section> {
     let columns = [compared("while the page loads, ms", 1), compared("afterwards, ms", 1)];
     let note = "A browser without a worker. Far: 50 ms and 20 Mbit/s from the server.";
     let title = "A socket opens, beside a HEAD request (Table 1)";
-    let mut section = Section::new(title, note, &columns).compared_to("HEAD, near");
+    let mut section = Section::new("sockets", title, note, &columns).compared_to("HEAD, near");
     for round in 0..plan.rounds() {
         for place in [world.near(), world.far()] {
             let client = &world.without_worker;
-            client.open(&place.url("/sockets.html")).await?;
+            let order = if round % 2 == 1 { "?odd" } else { "" };
+            client.open(&place.url(&format!("/sockets.html{order}"))).await?;
             let script = "return { during: await window.during, after: await window.after };";
-            let Times { during, after } = client.run(script, &[]).await?;
+            let times: Times = client.run(script, &[]).await?;
+            world.log.note("sockets", round, place.name, &times)?;
+            let Times { during, after } = times;
             if round >= plan.warm_ups {
                 section.add(&format!("HEAD, {}", place.name), &[during.1, after.1]);
                 section.add(&format!("socket, {}", place.name), &[during.0, after.0]);

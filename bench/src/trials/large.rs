@@ -25,15 +25,17 @@ pub async fn run(world: &World, plan: &Plan) -> Result<Section> {
     let note = "Fetched by a page that has just been opened; times from the request. Plain HTTP \
                 is on loopback: no network is as fast.";
     let title = "A file of 50 MB that five peers hold";
-    let mut section = Section::new(title, note, &columns).compared_to(RAW);
+    let mut section = Section::new("large", title, note, &columns).compared_to(RAW);
     let length = LENGTH as f64;
     for round in 0..plan.few() {
         eprintln!("50 MB: round {} of {}", round + 1, plan.few());
         let (first, last) = world.raw.fetch(length).await?;
+        world.log.note("large", round, RAW, &(first, last))?;
         section.add(RAW, &[length / last / 1000.0, first, last, 100.0]);
         let client = &world.without_worker;
         client.open(&world.server.url("/plain-http-empty.html")).await?;
         let [first, last, _] = fetched(client, "no-store").await?;
+        world.log.note("large", round, "plain HTTP", &(first, last))?;
         section.add("plain HTTP", &[length / last / 1000.0, first, last, 0.0]);
         for configuration in ["basic", "head-start", "adaptive"] {
             let client = &world.with_worker;
@@ -42,6 +44,7 @@ pub async fn run(world: &World, plan: &Plan) -> Result<Section> {
             client.open(&world.server.url(&format!("/{configuration}-empty.html"))).await?;
             let [first, last, from_peers] = fetched(client, "default").await?;
             let share = 100.0 * from_peers / length;
+            world.log.note("large", round, configuration, &(first, last, from_peers))?;
             section.add(configuration, &[length / last / 1000.0, first, last, share]);
         }
     }

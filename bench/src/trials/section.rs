@@ -1,10 +1,14 @@
 //! What one part of the trials gave.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use crate::spread::Spread;
 
 /// A table: configurations in rows, what was measured in columns.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Section {
+    /// What it goes by in file names.
+    pub key: String,
     /// Its name.
     pub title: String,
     /// What was done, in a sentence or two.
@@ -46,16 +50,45 @@ pub struct Row {
 pub struct TimeLine {
     /// Which.
     pub name: String,
-    /// Milliseconds from navigationStart, bytes there by then, and where the last of them
-    /// came from: `http`, `p2p` or `cache`.
-    pub steps: Vec<(f64, u64, String)>,
+    /// Bytes of the whole.
+    pub length: f64,
+    /// As they came.
+    pub pieces: Vec<Piece>,
+}
+
+/// Bytes that came together. Times are milliseconds from navigationStart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Piece {
+    /// Its first byte.
+    pub start: f64,
+    /// One behind its last.
+    pub end: f64,
+    /// When it was asked for.
+    pub asked: f64,
+    /// When it was there.
+    pub there: f64,
+    /// `http`, `p2p` or `cache`.
+    pub source: String,
 }
 
 impl Section {
     /// Nothing has been measured yet.
-    pub fn new(title: impl Into<String>, note: impl Into<String>, columns: &[Column]) -> Self {
-        let columns = columns.to_vec();
-        Self { title: title.into(), note: note.into(), columns, ..Self::default() }
+    pub fn new(
+        key: impl Into<String>,
+        title: impl Into<String>,
+        note: impl Into<String>,
+        columns: &[Column],
+    ) -> Self {
+        let (key, title, note) = (key.into(), title.into(), note.into());
+        Self { key, title, note, columns: columns.to_vec(), ..Self::default() }
+    }
+
+    /// With these rows first, in whichever order they will be measured.
+    pub fn with_rows(mut self, names: &[&str]) -> Self {
+        for name in names {
+            self.row(name);
+        }
+        self
     }
 
     /// With ratios to this row.
@@ -66,21 +99,35 @@ impl Section {
 
     /// Notes one trial: a value for each column.
     pub fn add(&mut self, row: &str, values: &[f64]) {
-        let known = self.rows.iter().position(|it| it.name == row);
-        let at = known.unwrap_or_else(|| {
-            let values = vec![Vec::new(); self.columns.len()];
-            self.rows.push(Row { name: row.to_owned(), thesis: None, values });
-            self.rows.len() - 1
-        });
-        for (column, value) in self.rows[at].values.iter_mut().zip(values) {
+        for (column, value) in self.row(row).values.iter_mut().zip(values) {
             column.push(*value);
         }
     }
 
+    /// The median of what a row has in a column, if it was measured.
+    pub fn median(&self, row: &str, column: &str) -> Option<f64> {
+        let column = self.columns.iter().position(|it| it.name == column)?;
+        let row = self.rows.iter().find(|it| it.name == row)?;
+        let median = Spread::of(row.values[column].iter().copied()).median;
+        (!median.is_nan()).then_some(median)
+    }
+
     /// Keeps how a delivery went, instead of the one before.
-    pub fn keep(&mut self, row: &str, steps: Vec<(f64, u64, String)>) {
-        self.time_lines.retain(|line| line.name != row);
-        self.time_lines.push(TimeLine { name: row.to_owned(), steps });
+    pub fn keep(&mut self, line: TimeLine) {
+        match self.time_lines.iter_mut().find(|it| it.name == line.name) {
+            Some(known) => *known = line,
+            None => self.time_lines.push(line),
+        }
+    }
+
+    fn row(&mut self, name: &str) -> &mut Row {
+        let known = self.rows.iter().position(|it| it.name == name);
+        let at = known.unwrap_or_else(|| {
+            let values = vec![Vec::new(); self.columns.len()];
+            self.rows.push(Row { name: name.to_owned(), thesis: None, values });
+            self.rows.len() - 1
+        });
+        &mut self.rows[at]
     }
 
     /// Puts the thesis's figures beside ours.

@@ -38,7 +38,8 @@ pub async fn run(world: &mut World, plan: &Plan) -> Result<Vec<Section>> {
         let note = "The demo's film of 7.6 MB, which five peers hold. It plays from navigationStart \
                     on; the seek is to three quarters of it, at once.";
         let title = format!("A film, {}", place.name);
-        let mut section = Section::new(title, note, &columns).compared_to("plain HTTP");
+        let mut section = Section::new(format!("film-{}", place.name), title, note, &columns)
+            .compared_to("plain HTTP");
         for round in 0..plan.few() {
             eprintln!("film, {}: round {} of {}", place.name, round + 1, plan.few());
             for (configuration, number) in CONFIGURATIONS.iter().zip(&mut numbers) {
@@ -60,6 +61,7 @@ pub async fn run(world: &mut World, plan: &Plan) -> Result<Vec<Section>> {
                     const all = own ? own.bytes_http + own.bytes_p2p : 1;
                     return [playing, seek, own ? 100 * own.bytes_p2p / all : 0];";
                 let values: [f64; 3] = client.run(script, &[]).await?;
+                world.log.note(&section.key, round, configuration, &values)?;
                 section.add(configuration, &values);
             }
         }

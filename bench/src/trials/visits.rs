@@ -23,12 +23,14 @@ pub async fn run(world: &mut World, plan: &Plan) -> Result<Vec<Section>> {
     for place in [world.near(), world.far()] {
         world.introduce(&place, &STOPPED, ".html").await?;
         let mut first = Section::new(
+            format!("first-{}", place.name),
             format!("First visit, {}", place.name),
             format!("{} new browsers for each configuration.", plan.few()),
             &columns,
         )
         .compared_to("http");
         let mut stopped = Section::new(
+            format!("stopped-{}", place.name),
             format!("The worker has to be started, {}", place.name),
             "As above, but that the browser has stopped the worker before.",
             &columns,
@@ -40,6 +42,7 @@ pub async fn run(world: &mut World, plan: &Plan) -> Result<Vec<Section>> {
             for (configuration, number) in FIRST.into_iter().zip(&mut images) {
                 let visitor = Visitor::arrive().await?;
                 let got = Delivery::of(&visitor, &place.url(&page(configuration, number))).await?;
+                world.log.note(&first.key, round, configuration, &got)?;
                 first.add(configuration, &[got.first, got.last]);
                 visitor.close().await?;
             }
@@ -48,8 +51,10 @@ pub async fn run(world: &mut World, plan: &Plan) -> Result<Vec<Section>> {
                 world.with_worker.stop_worker().await?;
                 let url = place.url(&page(configuration, number));
                 let got = Delivery::of(&world.with_worker, &url).await?;
+                world.log.note(&stopped.key, round, configuration, &got)?;
                 stopped.add(configuration, &[got.first, got.last]);
             }
+            world.with_worker.run::<()>("await dcdn.clear();", &[]).await?;
         }
         sections.extend([first, stopped]);
     }

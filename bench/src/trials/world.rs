@@ -12,6 +12,7 @@ use dcdn_tests::{Proxy, Server, Site, Visitor};
 use futures::future::try_join_all;
 use serde_json::json;
 
+use super::log::Log;
 use super::raw::Raw;
 use super::{Part, Plan, delivery, large, video, visits};
 
@@ -38,6 +39,8 @@ pub struct World {
     pub without_worker: Visitor,
     /// Data channels to all seeds, and nothing else.
     pub raw: Raw,
+    /// Where every trial is noted.
+    pub log: Log,
     next_image: usize,
     /// Images that the seeds hold.
     held: Vec<String>,
@@ -60,7 +63,7 @@ impl Place {
 
 impl World {
     /// Makes the files and has the seeds take them in.
-    pub async fn new(plan: &Plan) -> Result<Self> {
+    pub async fn new(plan: &Plan, log: Log) -> Result<Self> {
         let site = Site::new()?;
         let images = delivery::images(plan) + visits::images(plan);
         let mut held = Vec::new();
@@ -100,6 +103,7 @@ impl World {
             with_worker,
             without_worker,
             raw,
+            log,
             next_image: 0,
             held: Vec::new(),
         })
@@ -142,12 +146,13 @@ impl World {
     }
 
     /// Ends the browsers.
-    pub async fn close(self) -> Result<()> {
+    pub async fn close(self) -> Result<Log> {
         let all = self.seeds.into_iter().chain([self.with_worker, self.without_worker]);
         for visitor in all {
             visitor.close().await?;
         }
-        self.raw.close().await
+        self.raw.close().await?;
+        Ok(self.log)
     }
 }
 
@@ -165,13 +170,38 @@ fn page_name(configuration: &str) -> &str {
     if configuration == CONFIGURATIONS[0] { "plain-http" } else { configuration }
 }
 
+/// Notes when each chunk was asked of a peer and when it was there, by what the page's part and the
+/// worker say to each other.
+const NOTE_CHUNKS: &str = "<script>
+  window.chunks = [];
+  const asked = new Map();
+  const now = () => performance.now();
+  const { postMessage, addEventListener } = MessagePort.prototype;
+  const hear = ({ data }) => {
+    if (data?.type === 'request') asked.set(`${data.peer} ${data.chunk}`, [now(), data.size]);
+  };
+  MessagePort.prototype.addEventListener = function (...args) {
+    addEventListener.call(this, 'message', hear);
+    return addEventListener.apply(this, args);
+  };
+  MessagePort.prototype.postMessage = function (message, ...rest) {
+    const known = message?.type === 'chunk' && asked.get(`${message.peer} ${message.chunk}`);
+    if (known) {
+      const start = message.chunk * 262144;
+      const end = start + known[1];
+      chunks.push({ start, end, asked: known[0], there: now(), source: 'p2p' });
+    }
+    return postMessage.call(this, message, ...rest);
+  };
+</script>";
+
 /// The script tag of a configuration.
 pub fn tag(configuration: &str) -> String {
     if configuration == CONFIGURATIONS[0] {
         return String::new();
     }
     format!(
-        r#"<script type="module" src="/dcdn/dcdn.js" data-policy="{configuration}"></script>
+        r#"{NOTE_CHUNKS}<script type="module" src="/dcdn/dcdn.js" data-policy="{configuration}"></script>
 <script type="module">
   import {{ dcdn }} from '/dcdn/dcdn.js';
   window.steps = [];
@@ -185,7 +215,7 @@ fn pages(site: &Site) -> Result<()> {
     for configuration in CONFIGURATIONS {
         let (name, tag) = (page_name(configuration), tag(configuration));
         let show = "<script>document.write(
-            '<img src=\"/media/' + location.search.slice(1) + '.jpg\">')</script>";
+            '<img hidden src=\"/media/' + location.search.slice(1) + '.jpg\">')</script>";
         site.page(&format!("/{name}.html"), &format!("{tag}{show}"))?;
         site.page(&format!("/{name}-empty.html"), &tag)?;
         site.page(&format!("/{name}-film.html"), &format!("{tag}{}", video::ELEMENT))?;
