@@ -41,7 +41,7 @@ pub fn trials(results: &Results) -> String {
     );
     targets(&mut text, results);
     for section in &results.sections {
-        let (title, note) = (escaped(&section.title), escaped(&section.note));
+        let (title, note) = (escaped(&section.title), escaped(&section.note.replace('`', "")));
         let key = &section.key;
         let _ = write!(text, "<h2 id=\"{key}\">{title}</h2><p class=\"faint\">{note}</p>");
         pictures(&mut text, section);

@@ -118,6 +118,8 @@ impl Section {
             Some(known) => *known = line,
             None => self.time_lines.push(line),
         }
+        let place = |line: &TimeLine| self.rows.iter().position(|row| row.name == line.name);
+        self.time_lines.sort_by_key(place);
     }
 
     fn row(&mut self, name: &str) -> &mut Row {

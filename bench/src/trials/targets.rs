@@ -73,27 +73,27 @@ pub fn targets(sections: &[Section]) -> Vec<Target> {
             ("first-near", "first visit, near"),
             ("first-far", "first visit, far"),
         ] {
-            let of = format!("`{ours}`, first byte to that of the pass-through worker ({visit})");
+            let of = format!("{ours}, first byte to that of the pass-through worker ({visit})");
             add(of, Bound::AtMost(1.2), ratio(key, FIRST, ours, "http"));
         }
     }
-    let of = "`basic`, first byte to that of plain HTTP (near)".to_owned();
+    let of = "basic, first byte to that of plain HTTP (near)".to_owned();
     add(of, Bound::AtMost(5.0), ratio("near", FIRST, "basic", PLAIN));
     for ours in OURS {
-        let share = format!("`{ours}`, percent from peers (near)");
+        let share = format!("{ours}, percent from peers (near)");
         add(share, Bound::AtLeast(80.0), median("near", ours, SHARE));
-        let last = format!("`{ours}`, last byte to that of open data channels (near)");
+        let last = format!("{ours}, last byte to that of open data channels (near)");
         add(last, Bound::AtMost(3.0), ratio("near", LAST, ours, RAW));
-        let rate = format!("`{ours}`, bandwidth to that of open data channels (near)");
+        let rate = format!("{ours}, bandwidth to that of open data channels (near)");
         add(rate, Bound::AtLeast(0.5), ratio("near", RATE, ours, RAW));
     }
     for ours in OURS {
-        let share = format!("`{ours}`, percent from peers (far)");
+        let share = format!("{ours}, percent from peers (far)");
         add(share, Bound::AtLeast(80.0), median("far", ours, SHARE));
-        let last = format!("`{ours}`, times sooner than plain HTTP to the last byte (far)");
+        let last = format!("{ours}, times sooner than plain HTTP to the last byte (far)");
         add(last, Bound::AtLeast(3.0), ratio("far", LAST, PLAIN, ours));
     }
-    let of = "`adaptive`, 50 MB, throughput to that of open data channels".to_owned();
+    let of = "adaptive, 50 MB, throughput to that of open data channels".to_owned();
     add(of, Bound::AtLeast(0.7), ratio("large", RATE, "adaptive", RAW));
     let of = "eight a second apart, copies from the server".to_owned();
     add(of, Bound::AtMost(2.0), median("crowd", "adaptive", "copies from the server"));
