@@ -1,14 +1,19 @@
 //! The browser's part of DCDN, as `cargo xtask build` staged it when this binary
-//! was compiled.
+//! was compiled. Each is there as it is and compressed, and both are made before anybody asks.
+
+mod coding;
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::body::Bytes;
 use axum::extract::{Path as UrlPath, RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use headers::{ETag, HeaderMapExt, IfNoneMatch};
 use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
@@ -35,18 +40,29 @@ pub struct Assets(Arc<BTreeMap<String, Asset>>);
 
 #[derive(Clone, Debug)]
 struct Asset {
-    bytes: Bytes,
-    etag: String,
+    plain: Form,
+    /// `None` if it would not be smaller.
+    gzip: Option<Form>,
     mime: &'static str,
 }
 
+/// What may be sent of an asset, with the name of these very bytes.
+#[derive(Clone, Debug)]
+struct Form {
+    bytes: Bytes,
+    etag: String,
+}
+
 impl Assets {
-    /// Those in this binary.
+    /// Those in this binary. They are compressed when the first server of a process asks for them.
     pub fn embedded() -> Self {
-        Staged::iter()
-            .filter_map(|name| Some((name.to_string(), Staged::get(&name)?)))
-            .map(|(name, file)| (name, Bytes::from_owner(file.data)))
-            .collect()
+        static EMBEDDED: LazyLock<Assets> = LazyLock::new(|| {
+            Staged::iter()
+                .filter_map(|name| Some((name.to_string(), Staged::get(&name)?)))
+                .map(|(name, file)| (name, Bytes::from_owner(file.data)))
+                .collect()
+        });
+        EMBEDDED.clone()
     }
 
     /// Whether the worker is missing, and with it all that makes a page use DCDN.
@@ -72,9 +88,8 @@ impl Assets {
 impl FromIterator<(String, Bytes)> for Assets {
     fn from_iter<I: IntoIterator<Item = (String, Bytes)>>(files: I) -> Self {
         let files = files.into_iter().map(|(name, bytes)| {
-            let etag = format!("\"{}\"", hex::encode(&Sha256::digest(&bytes)[..16]));
             let mime = content_type(Path::new(&name));
-            (name, Asset { bytes, etag, mime })
+            (name, Asset::new(bytes, mime))
         });
         Self(Arc::new(files.collect()))
     }
@@ -112,17 +127,44 @@ pub async fn file(
 }
 
 impl Asset {
-    fn respond(&self, request: &HeaderMap, caching: &'static str) -> Response {
-        let common = [
-            (header::ETAG, header_of(&self.etag)),
-            (header::CACHE_CONTROL, HeaderValue::from_static(caching)),
-        ];
-        if is_held(request, &self.etag) {
-            return (StatusCode::NOT_MODIFIED, common).into_response();
-        }
-        let mime = [(header::CONTENT_TYPE, self.mime)];
-        (common, mime, self.bytes.clone()).into_response()
+    fn new(bytes: Bytes, mime: &'static str) -> Self {
+        // Writing to memory does not fail.
+        let gzip = gzip(&bytes).ok().filter(|it| it.len() < bytes.len());
+        Self { gzip: gzip.map(|it| Form::new(it.into())), plain: Form::new(bytes), mime }
     }
+
+    fn respond(&self, request: &HeaderMap, caching: &'static str) -> Response {
+        let gzip = self.gzip.as_ref().filter(|_| coding::prefers_gzip(request));
+        let form = gzip.unwrap_or(&self.plain);
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ETAG, header_of(&form.etag));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
+        if self.gzip.is_some() {
+            headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+        }
+        if is_held(request, &form.etag) {
+            return (StatusCode::NOT_MODIFIED, headers).into_response();
+        }
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.mime));
+        if gzip.is_some() {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        (headers, form.bytes.clone()).into_response()
+    }
+}
+
+impl Form {
+    fn new(bytes: Bytes) -> Self {
+        let etag = format!("\"{}\"", hex::encode(&Sha256::digest(&bytes)[..16]));
+        Self { bytes, etag }
+    }
+}
+
+/// As small as it gets: it is done once, and sent to everybody.
+fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes)?;
+    encoder.finish()
 }
 
 /// Whether the client says that it has what `etag` names.

@@ -45,7 +45,8 @@ impl Proxy {
                     copy_bidirectional(&mut client, &mut server).await?;
                     return Ok(());
                 }
-                request.head = request.head.without("If-None-Match");
+                // As it is, to be read and changed here.
+                request.head = request.head.without("If-None-Match").without("Accept-Encoding");
                 let (mut client, server) = request.send(&server).await?;
                 let mut server = BufReader::new(server);
                 let answer = Head::read(&mut server).await?.without("ETag");

@@ -133,11 +133,13 @@ impl Server {
         }
         let response = request.send().await.unwrap();
         let status = response.status().as_u16();
-        let headers = response
-            .headers()
-            .iter()
-            .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
-            .collect();
+        let headers = response.headers().keys().map(|name| {
+            // What is said in several headers of one name, as one.
+            let values = response.headers().get_all(name).iter();
+            let values: Vec<&str> = values.map(|value| value.to_str().unwrap()).collect();
+            (name.to_string(), values.join(", "))
+        });
+        let headers = headers.collect();
         Answer { status, headers, body: response.bytes().await.unwrap().to_vec() }
     }
 
