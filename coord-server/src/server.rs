@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::{ConnectInfo, State};
 use axum::handler::Handler;
@@ -47,6 +47,9 @@ use crate::tls::Tls;
 /// for want of file descriptors as a rule.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
+/// Time between two looks for addresses that need not be known any more.
+const FORGET_EVERY: Duration = Duration::from_secs(60);
+
 /// How a server is stopped: `stop` tells everything that goes on, `tasks` knows
 /// what still does.
 #[derive(Clone, Debug, Default)]
@@ -79,7 +82,8 @@ pub async fn run(
     let proxies = Arc::new(config.proxies.clone());
     let head_within = config.connections.head_within;
     let door = Door::new(config.connections, guard.clone(), proxies, Arc::clone(&metrics));
-    let app = app(config, guard, metrics, &life).map_err(io::Error::other)?;
+    let app = app(config, guard.clone(), metrics, &life).map_err(io::Error::other)?;
+    let _forgetting = AbortOnDropHandle::new(tokio::spawn(forget_addresses(guard)));
     let _renewal = tls.clone().map(|tls| AbortOnDropHandle::new(tokio::spawn(tls.keep_current())));
     let mut shutdown = pin!(shutdown);
     loop {
@@ -127,6 +131,15 @@ pub async fn run(
         tracing::warn!("some responses were cut off");
     }
     Ok(())
+}
+
+/// Without end.
+async fn forget_addresses(guard: Guard) {
+    let mut times = tokio::time::interval(FORGET_EVERY);
+    loop {
+        times.tick().await;
+        guard.sweep(Instant::now());
+    }
 }
 
 async fn serve_securely(

@@ -192,6 +192,11 @@ impl Guard {
         }))
     }
 
+    /// Forgets every address that has nothing open and has rested long enough to be as good as new.
+    pub fn sweep(&self, now: Instant) {
+        forget_rested(&mut self.lock().accounts, now);
+    }
+
     /// The account of a visitor's address, `None` if that is not known.
     pub fn purse(&self, visitor: Option<IpAddr>, now: Instant) -> Purse {
         let account = visitor.map(|address| {
@@ -378,10 +383,14 @@ impl Account {
 /// Makes room: whoever has as many addresses as are remembered gains nothing by our
 /// forgetting what one of them has had.
 fn forget(accounts: &mut HashMap<IpAddr, Arc<Mutex<Account>>>, most: usize, now: Instant) {
-    accounts.retain(|_, account| Arc::strong_count(account) > 1 || !lock(account).is_as_new(now));
+    forget_rested(accounts, now);
     if accounts.len() > most / 2 {
         accounts.retain(|_, account| Arc::strong_count(account) > 1);
     }
+}
+
+fn forget_rested(accounts: &mut HashMap<IpAddr, Arc<Mutex<Account>>>, now: Instant) {
+    accounts.retain(|_, account| Arc::strong_count(account) > 1 || !lock(account).is_as_new(now));
 }
 
 fn lock(account: &Mutex<Account>) -> MutexGuard<'_, Account> {

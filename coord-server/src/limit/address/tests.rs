@@ -131,3 +131,23 @@ fn however_many_addresses_come_so_many_are_remembered_and_open_sockets_among_the
     let again = guard.purse(address("2001:db8::1"), now).socket(now);
     assert_eq!(again.unwrap_err(), NoSocket::Address(Excess::Sockets));
 }
+
+#[test]
+fn an_address_is_forgotten_when_nothing_of_it_is_open_and_it_has_paid_off_what_it_took() {
+    let now = Instant::now();
+    let guard = guard(10, AddressLimits { connects: NO_MORE, ..AddressLimits::default() });
+    let (busy, gone) = (address("192.0.2.1"), address("192.0.2.2"));
+    let connection = guard.purse(busy, now).connection().unwrap();
+    drop(guard.purse(gone, now).socket(now).unwrap());
+    let known = || guard.lock().accounts.keys().copied().collect::<Vec<_>>();
+
+    guard.sweep(now);
+    assert_eq!(known().len(), 2, "one socket of two is not paid off");
+    guard.sweep(now + Duration::from_secs(1));
+    assert_eq!(known(), [busy.unwrap()]);
+    guard.sweep(now + Duration::from_secs(3600));
+    assert_eq!(known(), [busy.unwrap()]);
+    drop(connection);
+    guard.sweep(now + Duration::from_secs(3600));
+    assert!(known().is_empty());
+}
