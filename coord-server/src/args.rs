@@ -171,7 +171,8 @@ pub struct Args {
     #[arg(value_parser = stun_server)]
     stun: Vec<String>,
 
-    /// Peers that one page connects to at the most
+    /// Peers that one page calls at the most; it answers as many more that call it, and is
+    /// connected to twice as many at the most
     #[arg(long, value_name = "N", default_value_t = SiteConfig::default().max_peers)]
     max_peers: u32,
 

@@ -17,7 +17,6 @@ use crate::error::ShimError;
 use crate::manners::Restraint;
 use crate::mesh::{Command, Coordination, Counts, Mesh, OfferVerdict};
 use crate::peer::{self, Connection, ConnectionEvent, Emit};
-use crate::senses::Senses;
 use crate::upload::{Uplink, Uploads};
 
 /// Messages of one peer that make no sense, after which it is hung up.
@@ -72,10 +71,8 @@ pub struct Node {
     /// Says when the mesh is due.
     timer: Option<Timer>,
     links: VecMap<PeerId, Link>,
-    config: SiteConfig,
     uplink: Rc<Uplink>,
     attempts: u32,
-    senses: Senses,
     /// What the worker has to offer, whether it is offered or not.
     holdings: VecMap<ContentId, ChunkSet>,
     /// Whether it was held back when last looked at.
@@ -110,10 +107,8 @@ impl Node {
             mesh: Mesh::new(config.max_peers),
             timer: None,
             links: VecMap::new(),
-            config: SiteConfig::default(),
             uplink: Rc::default(),
             attempts: 0,
-            senses: Senses::watch(),
             holdings: VecMap::new(),
             held_back: false,
         };
@@ -123,9 +118,8 @@ impl Node {
 
     /// The site's configuration has come, perhaps again.
     pub fn configure(&mut self, config: &SiteConfig) {
-        self.config.clone_from(config);
         self.mesh.set_max_peers(config.max_peers);
-        self.uplink.pace.borrow_mut().set_rate(config.upload_bytes_per_second);
+        self.uplink.configure(config);
     }
 
     /// Whether the coordination server can be talked to.
@@ -145,12 +139,12 @@ impl Node {
 
     /// Bytes of chunks sent so far.
     pub fn uploaded(&self) -> u64 {
-        self.uplink.total.get()
+        self.uplink.total()
     }
 
     /// Why nothing is uploaded, if nothing is.
     pub fn restraint(&self) -> Option<Restraint> {
-        Restraint::of(&self.config, &self.senses.surroundings(), self.uploaded())
+        self.uplink.restraint()
     }
 
     /// Every peer that we are connected or connecting to.
@@ -336,7 +330,8 @@ impl Node {
         let attempt = self.attempts;
         let emit = Rc::clone(&self.emit);
         let emit = Rc::new(move |event| emit(NodeEvent::Link(LinkEvent { peer, attempt, event })));
-        match open(&self.config.stun, emit) {
+        let opened = open(&self.uplink.site.borrow().stun, emit);
+        match opened {
             Ok(connection) => {
                 let uploads = Uploads::new(connection.outbox().clone(), Rc::clone(&self.uplink));
                 self.links.insert(peer, Link::new(attempt, connection, uploads));

@@ -5,10 +5,10 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use dcdn_protocol::VERSION;
 use dcdn_protocol::message::peer::{
     ChunkFailReason, MAX_QUEUED_IN_ALL, MAX_QUEUED_REQUESTS, PIECE_SIZE, PeerMessage,
 };
+use dcdn_protocol::{SiteConfig, VERSION};
 use gloo_timers::future::TimeoutFuture;
 use js_sys::Uint8Array;
 
@@ -16,7 +16,9 @@ use crate::browser;
 use crate::channel::Outbox;
 use crate::download::ChunkKey;
 use crate::error::ShimError;
+use crate::manners::Restraint;
 use crate::pace::Pace;
+use crate::senses::Senses;
 use crate::store;
 use crate::task::Task;
 use crate::wire;
@@ -30,14 +32,79 @@ const FOLLOWERS: u32 = 4;
 const FOLLOWER_MS: u32 = 20;
 
 /// What all uploads of a page share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Uplink {
-    /// The site's limit.
-    pub pace: RefCell<Pace>,
+    /// What the site wants.
+    pub site: RefCell<SiteConfig>,
+    senses: Senses,
+    pace: RefCell<Pace>,
     /// Bytes of chunks sent so far, to all peers together.
-    pub total: Cell<u64>,
+    total: Cell<u64>,
+    /// Bytes of chunks that are being sent, and have not been yet.
+    promised: Cell<u64>,
     /// Requests that wait, of all peers together.
-    pub waiting: Rc<Cell<usize>>,
+    waiting: Rc<Cell<usize>>,
+}
+
+impl Default for Uplink {
+    fn default() -> Self {
+        Self {
+            site: RefCell::default(),
+            senses: Senses::watch(),
+            pace: RefCell::default(),
+            total: Cell::default(),
+            promised: Cell::default(),
+            waiting: Rc::default(),
+        }
+    }
+}
+
+impl Uplink {
+    /// The site's configuration has come, perhaps again.
+    pub fn configure(&self, site: &SiteConfig) {
+        self.site.borrow_mut().clone_from(site);
+        self.pace.borrow_mut().set_rate(site.upload_bytes_per_second);
+    }
+
+    /// Bytes of chunks sent so far, to all peers together.
+    pub fn total(&self) -> u64 {
+        self.total.get()
+    }
+
+    /// Why nothing is uploaded, if nothing is. A chunk that is being sent counts as sent.
+    pub fn restraint(&self) -> Option<Restraint> {
+        let sent = self.total.get() + self.promised.get();
+        Restraint::of(&self.site.borrow(), &self.senses.surroundings(), sent)
+    }
+}
+
+/// A chunk that is being sent; what has not been when it is dropped is not sent any more.
+struct Promise<'a> {
+    uplink: &'a Uplink,
+    left: u32,
+}
+
+impl<'a> Promise<'a> {
+    fn of(size: u32, uplink: &'a Uplink) -> Self {
+        uplink.promised.set(uplink.promised.get() + u64::from(size));
+        Self { uplink, left: size }
+    }
+
+    fn keep(&mut self, len: u32) {
+        self.take_back(len);
+        self.uplink.total.set(self.uplink.total.get() + u64::from(len));
+    }
+
+    fn take_back(&mut self, len: u32) {
+        self.left -= len;
+        self.uplink.promised.set(self.uplink.promised.get() - u64::from(len));
+    }
+}
+
+impl Drop for Promise<'_> {
+    fn drop(&mut self) {
+        self.take_back(self.left);
+    }
 }
 
 /// The uploads to one peer. Dropping it stops them.
@@ -107,13 +174,18 @@ async fn send_chunk(
     uplink: &Uplink,
 ) -> Result<(), ShimError> {
     let ChunkKey { content, chunk } = key;
+    let fail = |reason| outbox.send(&PeerMessage::ChunkFail { content, chunk, reason });
     // A store that throws holds nothing for us.
     let Some(bytes) = store::read_chunk(content, chunk).await.ok().flatten() else {
-        let reason = ChunkFailReason::NotHeld;
-        return outbox.send(&PeerMessage::ChunkFail { content, chunk, reason });
+        return fail(ChunkFailReason::NotHeld);
     };
+    // It has waited for its turn, and things may have changed.
+    if uplink.restraint().is_some() {
+        return fail(ChunkFailReason::Declined);
+    }
     let bytes = Uint8Array::new(&bytes);
     let size = bytes.length();
+    let mut promise = Promise::of(size, uplink);
     for offset in (0..size).step_by(PIECE_SIZE as usize) {
         let body = bytes.subarray(offset, size.min(offset + PIECE_SIZE));
         let len = body.length();
@@ -129,7 +201,7 @@ async fn send_chunk(
         }
         outbox.send_with_body(&head, &body)?;
         sent.set(sent.get() + u64::from(len));
-        uplink.total.set(uplink.total.get() + u64::from(len));
+        promise.keep(len);
     }
     Ok(())
 }

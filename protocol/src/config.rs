@@ -37,11 +37,13 @@ pub struct SiteConfig {
     /// STUN servers for `RTCPeerConnection`, `stun:host:port`. No TURN: who
     /// cannot be reached is not used (thesis section 3.3).
     pub stun: Vec<String>,
-    /// Peers that one page connects to at the most.
+    /// Peers that one page calls at the most. It answers those that call it until it is
+    /// connected to twice as many.
     pub max_peers: u32,
     /// Bytes per second that one page uploads at the most; `None` is no limit.
     pub upload_bytes_per_second: Option<u32>,
-    /// Bytes that one page uploads at the most while it is open; `None` is no limit.
+    /// Bytes after which one page, while it is open, begins to upload no other chunk; `None`
+    /// is no limit.
     pub upload_bytes: Option<u64>,
     /// Whether pages upload on cellular lines, where the browser tells.
     pub upload_on_cellular: bool,

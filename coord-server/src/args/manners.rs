@@ -6,7 +6,8 @@ use dcdn_protocol::SiteConfig;
 /// Bounds of what visitors give, beside `--upload-limit`.
 #[derive(Debug, clap::Args)]
 pub struct MannersArgs {
-    /// Bytes that one page uploads at the most while it is open [default: no limit]
+    /// Bytes that one page uploads while it is open; a chunk that is begun before is sent
+    /// to its end [default: no limit]
     #[arg(long, value_name = "BYTES")]
     upload_bytes: Option<u64>,
 
