@@ -5,6 +5,9 @@
 //! as [`Effect::Forward`], what they say goes into [`Registry::learn`] and
 //! [`Registry::deliver`]. Carrying it is [`cluster`](crate::cluster)'s affair.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 use std::time::Instant;
 
@@ -175,12 +178,14 @@ impl Registry {
         effects
     }
 
-    /// Other nodes are out of reach: whoever waits for what they know is answered.
+    /// Other nodes are out of reach, and so are their peers. Whoever waits for what they know
+    /// is answered.
     pub fn alone(&mut self) -> Vec<Effect> {
         self.agenda = Agenda::default();
         let mut effects = Vec::new();
         for (content, swarm) in &mut self.swarms {
             swarm.tell_at = None;
+            swarm.forget_all_remote();
             let waiting = swarm.take_hungry().into_iter().filter(|it| it.is_waiting);
             effects.extend(waiting.map(|it| {
                 let peers = Vec::new();

@@ -68,6 +68,11 @@ impl Swarm {
         self.drop_remote(|it| it.until <= now);
     }
 
+    /// Forgets all.
+    pub fn forget_all_remote(&mut self) {
+        self.drop_remote(|_| true);
+    }
+
     /// Up to `count` members of this node, evenly apart in the order of arrival from a random
     /// one on.
     pub fn sample(&self, count: usize, dice: &mut impl Rng) -> Vec<RemoteMember> {
