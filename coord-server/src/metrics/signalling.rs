@@ -32,7 +32,8 @@ pub(super) struct EndLabels {
     how: &'static str,
 }
 
-const HOWS: [&str; 6] = ["gone", "dead", "refused", "silent", "too_long", "stopping"];
+const HOWS: [&str; 9] =
+    ["gone", "dead", "refused", "silent", "too_long", "stopping", "slow", "no_frames", "not_utf8"];
 
 /// Why a message was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -94,6 +95,9 @@ impl Ends {
             End::Silent => 3,
             End::TooLong => 4,
             End::Stopping { .. } => 5,
+            End::Slow => 6,
+            End::NoFrames => 7,
+            End::NotUtf8 => 8,
         };
         &self.0[place]
     }

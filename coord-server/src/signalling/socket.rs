@@ -10,14 +10,15 @@ use dcdn_protocol::message::coord::{ErrorCode, FromCoord, MAX_MESSAGE, ToCoord};
 use dcdn_protocol::{PeerId, frame};
 use futures::{SinkExt, StreamExt, poll};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tungstenite::error::ProtocolError;
 
 use super::outbox::{Outbox, Outgoing};
 use super::{Caller, Hub, encode};
 use crate::metrics::name_of_code;
 use crate::registry::Event;
 
-/// Bytes of a message at which the connection breaks. Between [`MAX_MESSAGE`] and
-/// this there is still time to say why.
+/// Bytes of a message at which nothing more is read of the socket. Who sends more than
+/// [`MAX_MESSAGE`] and stays below this hears why even while it still sends.
 pub(super) const HARD_LIMIT: usize = 4 * MAX_MESSAGE;
 
 /// Bytes that are gathered for one write.
@@ -37,8 +38,14 @@ const FAREWELL: Duration = Duration::from_secs(1);
 pub enum End {
     /// The other side closed it, or it broke.
     Gone,
-    /// It does not answer, or does not take what is sent to it.
+    /// It does not answer.
     Dead,
+    /// It does not take what is sent to it.
+    Slow,
+    /// What comes are no frames of a client.
+    NoFrames,
+    /// Text that is no UTF-8.
+    NotUtf8,
     /// It was refused and has been told.
     Refused(ErrorCode),
     /// Nothing was said in time.
@@ -119,7 +126,7 @@ async fn converse(presence: &mut Presence<'_>, socket: &mut WebSocket, outbox: &
             biased;
             orders = outbox.take() => match orders {
                 Some(orders) => orders,
-                None => return End::Dead,
+                None => return End::Slow,
             },
             message = socket.recv() => {
                 silent_beats = 0;
@@ -140,8 +147,8 @@ async fn converse(presence: &mut Presence<'_>, socket: &mut WebSocket, outbox: &
         let written = tokio::select! {
             biased;
             written = write(socket, orders) => written,
-            () = outbox.until_cut() => Err(End::Dead),
-            () = sleep(heartbeat * MISSES) => Err(End::Dead),
+            () = outbox.until_cut() => Err(End::Slow),
+            () = sleep(heartbeat * MISSES) => Err(End::Slow),
         };
         if let Err(end) = written {
             return end;
@@ -197,14 +204,26 @@ async fn hear(socket: &mut WebSocket) -> Result<Event, End> {
 
 /// What came.
 fn understand(message: Option<Result<Message, axum::Error>>) -> Result<Event, End> {
-    let Some(Ok(message)) = message else { return Err(End::Gone) };
-    match message {
+    let message = message.ok_or(End::Gone)?;
+    match message.map_err(end_of)? {
         Message::Binary(bytes) if bytes.len() > MAX_MESSAGE => Err(End::TooLong),
         Message::Text(text) if text.len() > MAX_MESSAGE => Err(End::TooLong),
         Message::Binary(bytes) => Ok(decode(&bytes)),
         Message::Text(text) => Ok(Event::Garbled("messages are binary".to_owned(), text.len())),
         Message::Ping(bytes) | Message::Pong(bytes) => Ok(Event::Beat(bytes.len())),
         Message::Close(_) => Err(End::Gone),
+    }
+}
+
+/// What an error of the WebSocket means.
+fn end_of(error: axum::Error) -> End {
+    use tungstenite::Error as E;
+    match error.into_inner().downcast_ref() {
+        Some(E::Capacity(_)) => End::TooLong,
+        Some(E::Utf8(_)) => End::NotUtf8,
+        Some(E::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => End::Gone,
+        Some(E::Protocol(_)) => End::NoFrames,
+        _ => End::Gone,
     }
 }
 
@@ -224,30 +243,37 @@ async fn part(end: End, mut socket: WebSocket) {
     {
         let _ = socket.send(Message::Binary(goodbye)).await;
     }
-    let (status, said) = match end {
-        End::Gone => (close_code::NORMAL, None),
-        End::Dead => return,
-        End::Refused(code) => (close_code::POLICY, Some((code, None))),
-        End::Silent => {
-            (close_code::POLICY, Some((ErrorCode::HelloFirst, Some("no hello in time".to_owned()))))
-        }
-        End::TooLong => {
-            let message = format!("a message has {MAX_MESSAGE} bytes at the most");
-            (close_code::SIZE, Some((ErrorCode::RateLimit, Some(message))))
-        }
-        End::Stopping { .. } => (close_code::AWAY, None),
-    };
-    let mut reason = "";
-    if let Some((code, message)) = said {
-        reason = name_of_code(code);
-        let error = message.map(|message| FromCoord::Error { code, message, peer: None });
-        if let Some(error) = error.as_ref().and_then(encode) {
-            let _ = socket.send(Message::Binary(error)).await;
-        }
+    let (status, reason, message) = last_words(end);
+    let error = message.map(|(code, message)| FromCoord::Error { code, message, peer: None });
+    if let Some(error) = error.as_ref().and_then(encode) {
+        let _ = socket.send(Message::Binary(error)).await;
     }
     let close = CloseFrame { code: status, reason: reason.into() };
     if socket.send(Message::Close(Some(close))).await.is_err() {
         return;
     }
     while let Some(Ok(_)) = socket.recv().await {}
+}
+
+/// Code and reason of the closing, and the error before it if that is not said yet.
+fn last_words(end: End) -> (u16, &'static str, Option<(ErrorCode, String)>) {
+    let with = |status, code, message: &str| {
+        (status, name_of_code(code), Some((code, message.to_owned())))
+    };
+    match end {
+        End::Gone => (close_code::NORMAL, "", None),
+        End::Stopping { .. } => (close_code::AWAY, "", None),
+        End::Dead => (close_code::POLICY, "no_answer", None),
+        End::Slow => (close_code::POLICY, "too_slow", None),
+        End::Refused(code) => (close_code::POLICY, name_of_code(code), None),
+        End::Silent => with(close_code::POLICY, ErrorCode::HelloFirst, "no hello in time"),
+        End::TooLong => {
+            let message = format!("a message has {MAX_MESSAGE} bytes at the most");
+            with(close_code::SIZE, ErrorCode::RateLimit, &message)
+        }
+        End::NoFrames => {
+            with(close_code::PROTOCOL, ErrorCode::BadMessage, "these are no frames of a WebSocket")
+        }
+        End::NotUtf8 => with(close_code::INVALID, ErrorCode::BadMessage, "text is UTF-8"),
+    }
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use dcdn_protocol::message::coord::{ErrorCode, FromCoord, Signal, ToCoord};
 use dcdn_protocol::{ChunkIndex, ChunkSet, ContentId, PeerId, frame};
-use futures::SinkExt;
+use futures::{FutureExt, SinkExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::program::{Running, command};
@@ -50,10 +50,50 @@ async fn passes(from: &mut Page, to: &mut Page) {
     assert!(matches!(heard, FromCoord::Signal { from: of, .. } if of == from.id), "{heard:?}");
 }
 
-/// Joins as many swarms as it can, each with as much as can be said, until it is cut.
-async fn joins_ten_thousand(address: SocketAddr) -> Closed {
+/// Goes on while the two are served, who must be at least once before it is done.
+async fn beside<T: Send + 'static>(
+    (one, other): (&mut Page, &mut Page),
+    what: &str,
+    attack: impl Future<Output = T> + Send + 'static,
+) -> T {
+    let attack = tokio::spawn(attack);
+    let mut served = 0;
+    // Slowly enough for what a socket may say.
+    let mut turns = interval(Duration::from_millis(50));
+    loop {
+        turns.tick().await;
+        is_served(one, other).await;
+        if attack.is_finished() {
+            break;
+        }
+        served += 1;
+    }
+    println!("{what}: others were served {served} times meanwhile");
+    assert!(served > 0, "{what}: nobody else was served");
+    attack.await.unwrap()
+}
+
+/// Sends noise until it is cut: how often it was refused, and how it ended.
+async fn sends_garbage(address: SocketAddr) -> (u32, Closed) {
+    let mut garbage = page(address, 3).await;
+    let mut refused = 0;
+    loop {
+        let _ = garbage.socket.send(Message::Binary(vec![0xff; 900].into())).await;
+        match garbage.hear_or_end().await {
+            Ok(FromCoord::Error { code: ErrorCode::BadMessage, .. }) => refused += 1,
+            Ok(FromCoord::Error { code: ErrorCode::RateLimit, .. }) => {}
+            Ok(heard) => panic!("{heard:?}"),
+            Err(end) => return (refused, end),
+        }
+    }
+}
+
+/// Joins as many swarms as it can, each with as much as can be said, until it is cut: what it
+/// was told last, and how it ended.
+async fn joins_ten_thousand(address: SocketAddr) -> (Option<ErrorCode>, Closed) {
     let mut page = page(address, 100).await;
     let have: ChunkSet = (0..1000).map(|run| ChunkIndex(run * 2)).collect();
+    let mut told = None;
     for number in 0..10_000_u32 {
         let mut id = [0xee; 32];
         id[..4].copy_from_slice(&number.to_le_bytes());
@@ -62,12 +102,43 @@ async fn joins_ten_thousand(address: SocketAddr) -> Closed {
         if page.socket.send(Message::Binary(bytes.into())).await.is_err() {
             break;
         }
-    }
-    loop {
-        if let Err(end) = page.hear_or_end().await {
-            return end;
+        while let Some(heard) = page.hear_or_end().now_or_never() {
+            match heard {
+                Ok(FromCoord::Error { code, .. }) => told = Some(code),
+                Ok(_) => {}
+                Err(end) => return (told, end),
+            }
         }
     }
+    loop {
+        match page.hear_or_end().await {
+            Ok(FromCoord::Error { code, .. }) => told = Some(code),
+            Ok(_) => {}
+            Err(end) => return (told, end),
+        }
+    }
+}
+
+/// A hundred who fill what they may fill and read nothing.
+async fn a_hundred_are_deaf(address: SocketAddr) -> Vec<Page> {
+    let mut kept = Vec::new();
+    for _ in 0..100 {
+        let mut deaf = page(address, 6).await;
+        for number in 0..200_u8 {
+            let join = ToCoord::Join {
+                content: ContentId([number; 32]),
+                want: 255,
+                have: ChunkSet::full(9),
+            };
+            let bytes = frame::encode(&join, &[]).unwrap();
+            let sent = deaf.socket.send(Message::Binary(bytes.into()));
+            if timeout(Duration::from_secs(1), sent).await.is_err() {
+                break;
+            }
+        }
+        kept.push(deaf);
+    }
+    kept
 }
 
 /// Two pages in one swarm, who are to notice nothing.
@@ -88,33 +159,22 @@ async fn what_strangers_do_costs_them_their_socket_and_others_nothing() {
     let (mut one, mut other) = two_members(address).await;
     is_served(&mut one, &mut other).await;
     let before = memory_of(running.child.id());
-    let mut kept = Vec::new();
 
     // Garbage is refused, and then is too much.
-    let mut garbage = page(address, 3).await;
-    let mut refused = 0;
-    let end = loop {
-        let _ = garbage.socket.send(Message::Binary(vec![0xff; 900].into())).await;
-        match garbage.hear_or_end().await {
-            Ok(FromCoord::Error { code: ErrorCode::BadMessage, .. }) => refused += 1,
-            Ok(FromCoord::Error { code: ErrorCode::RateLimit, .. }) => {}
-            Ok(heard) => panic!("{heard:?}"),
-            Err(end) => break end,
-        }
-    };
+    let (refused, end) = beside((&mut one, &mut other), "garbage", sends_garbage(address)).await;
     assert!(refused > 100, "only {refused}");
     assert_eq!(end, Closed::With(1008, "rate_limit".to_owned()));
 
-    // A frame of a gigabyte of which nothing comes, and half a frame: they may wait.
-    for head in [&[0x82, 0xff, 0, 0, 0, 0, 0x40, 0, 0, 0][..], &[0x82, 0xfe, 0x10]] {
-        let mut half = page(address, 4).await;
-        let tokio_tungstenite::MaybeTlsStream::Plain(stream) = half.socket.get_mut() else {
-            panic!("no TLS here");
-        };
-        let stream: &mut TcpStream = stream;
-        stream.write_all(head).await.unwrap();
-        kept.push(half);
-    }
+    // Of a gigabyte nothing but the length is read.
+    let mut huge = page(address, 4).await;
+    huge.say_raw(&[0x82, 0xff, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0]).await;
+    let heard = huge.hear().await;
+    assert!(matches!(heard, FromCoord::Error { code: ErrorCode::RateLimit, .. }), "{heard:?}");
+    assert_eq!(huge.hear_or_end().await, Err(Closed::With(1009, "rate_limit".to_owned())));
+
+    // Half a frame may wait for the rest, until it has missed its heartbeats.
+    let mut half = page(address, 4).await;
+    half.say_raw(&[0x82, 0xfe, 0x10]).await;
 
     // Nobody is somebody else, and nobody speaks to strangers.
     let mut liar = page(address, 5).await;
@@ -133,33 +193,19 @@ async fn what_strangers_do_costs_them_their_socket_and_others_nothing() {
     let heard = liar.hear().await;
     assert!(matches!(heard, FromCoord::Error { code: ErrorCode::BadMessage, .. }), "{heard:?}");
 
-    // Ten thousand joins, ten times.
-    for _ in 0..10 {
-        let end = timeout(PATIENCE, joins_ten_thousand(address)).await.unwrap();
-        assert!(matches!(end, Closed::Broken | Closed::With(1008, _)), "{end:?}");
-    }
-    // A hundred who fill what they may fill and read nothing.
-    for _ in 0..100 {
-        let mut deaf = page(address, 6).await;
-        for number in 0..200_u8 {
-            let join = ToCoord::Join {
-                content: ContentId([number; 32]),
-                want: 255,
-                have: ChunkSet::full(9),
-            };
-            let bytes = frame::encode(&join, &[]).unwrap();
-            if timeout(Duration::from_secs(1), deaf.socket.send(Message::Binary(bytes.into())))
-                .await
-                .is_err()
-            {
-                break;
-            }
+    let joins = async move {
+        for _ in 0..10 {
+            let cut = Closed::With(1008, "rate_limit".to_owned());
+            let end = joins_ten_thousand(address).await;
+            assert_eq!(end, (Some(ErrorCode::RateLimit), cut));
         }
-        kept.push(deaf);
-    }
+    };
+    beside((&mut one, &mut other), "10,000 joins", joins).await;
+    let deaf = beside((&mut one, &mut other), "deaf pages", a_hundred_are_deaf(address)).await;
 
     is_served(&mut one, &mut other).await;
     grown_less_than(MOST_KEPT, before, &running, "after garbage, half frames and joins");
+    drop((half, deaf));
 }
 
 /// Says how the server's memory has grown, and that it has not grown much.

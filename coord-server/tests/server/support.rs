@@ -297,6 +297,12 @@ impl Page {
         self.socket.send(Message::Binary(bytes.into())).await.unwrap();
     }
 
+    /// Bytes beside the WebSocket: what no client would send.
+    pub async fn say_raw(&mut self, bytes: &[u8]) {
+        let MaybeTlsStream::Plain(stream) = self.socket.get_mut() else { panic!("no TLS here") };
+        stream.write_all(bytes).await.unwrap();
+    }
+
     /// The next message from the server.
     pub async fn hear(&mut self) -> FromCoord {
         self.hear_or_end().await.unwrap_or_else(|end| panic!("the socket ended: {end:?}"))

@@ -128,6 +128,60 @@ async fn a_message_that_is_too_long_ends_the_socket() {
     // The server may cut this one before it is all sent.
     let _ = page.socket.send(Message::Binary(vec![0; 1 << 20].into())).await;
     server.metric_becomes("dcdn_peers", 0).await;
+    server.metric_becomes("dcdn_sockets_ended_total{how=\"too_long\"}", 2).await;
+}
+
+#[tokio::test]
+async fn what_is_no_frame_of_a_client_ends_the_socket_with_the_code_for_it() {
+    let site = SiteDirectory::new();
+    let server = Server::start(&site).await;
+    let (bad, long) = (ErrorCode::BadMessage, ErrorCode::RateLimit);
+    let cases: [(&str, &[u8], ErrorCode, u16, &str); 5] = [
+        ("no mask", &[0x82, 0x01, 0x00], bad, 1002, "no_frames"),
+        ("a kind that there is not", &[0x83, 0x80, 0, 0, 0, 0], bad, 1002, "no_frames"),
+        ("a bit that means nothing", &[0xc2, 0x80, 0, 0, 0, 0], bad, 1002, "no_frames"),
+        ("no UTF-8", &[0x81, 0x81, 0, 0, 0, 0, 0xff], bad, 1007, "not_utf8"),
+        (
+            "a gigabyte",
+            &[0x82, 0xff, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0],
+            long,
+            1009,
+            "too_long",
+        ),
+    ];
+    for (what, bytes, error, code, how) in cases {
+        let ended = format!("dcdn_sockets_ended_total{{how=\"{how}\"}}");
+        for says_hello in [false, true] {
+            let before = server.metric(&ended).await;
+            let mut page = server.socket().await;
+            if says_hello {
+                page.hello(1).await;
+            }
+
+            page.say_raw(bytes).await;
+
+            assert_eq!(page.refusal().await, (error, None), "{what}");
+            let Closed::With(closed, reason) = page.end().await else { panic!("{what}") };
+            assert_eq!(closed, code, "{what}");
+            assert!(["bad_message", "rate_limit"].contains(&reason.as_str()), "{what}: {reason}");
+            server.metric_becomes(&ended, before + 1).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn half_a_frame_is_not_waited_for_for_ever() {
+    let site = SiteDirectory::new();
+    let server = Server::start_with(&site, |config| {
+        config.signalling.heartbeat = Duration::from_millis(50);
+    })
+    .await;
+    let mut page = server.page(1).await;
+
+    page.say_raw(&[0x82, 0xfe, 0x10]).await;
+
+    assert_eq!(page.end().await, Closed::With(1008, "no_answer".to_owned()));
+    server.metric_becomes("dcdn_peers", 0).await;
 }
 
 #[tokio::test]
