@@ -13,9 +13,9 @@ use axum::http::HeaderValue;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, value_parser};
 use coord_server::origin::url::OriginUrl;
-use coord_server::signalling::AllowedOrigins;
-use coord_server::tls::TlsFiles;
-use coord_server::{Config, OriginSettings, Source};
+use coord_server::signalling::{AllowedOrigins, NotAnOrigin};
+use coord_server::tls::{Tls, TlsFiles};
+use coord_server::{Config, OriginSettings, SetupError, Source};
 use dcdn_protocol::config::{MAX_MIXED_HTTP_PERCENT, MAX_SLACK_PERCENT};
 use dcdn_protocol::{PolicyName, SiteConfig};
 
@@ -114,16 +114,17 @@ pub struct Args {
     origin: Option<OriginUrl>,
 
     /// Host that the origin is asked for [default: the one in its URL]
-    #[arg(long, value_name = "HOST", requires = "origin")]
+    #[arg(long, value_name = "HOST", requires = "origin", conflicts_with = "root")]
     origin_host: Option<HeaderValue>,
 
     /// The name in the origin's URL may stand for a private address. Not needed for an
     /// address there, nor for localhost
-    #[arg(long, requires = "origin")]
+    #[arg(long, requires = "origin", conflicts_with = "root")]
     allow_private_origin: bool,
 
     /// Address to listen on; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
+    #[arg(value_parser = listening_address)]
     pub listen: String,
 
     /// Certificate for TLS, with those that lead to its issuer, PEM; read again when it
@@ -201,7 +202,7 @@ pub struct Args {
 
     /// Pages of this origin may open signalling sockets too; may be repeated;
     /// `*` for any [default: only pages of the host they connect to]
-    #[arg(long, value_name = "ORIGIN")]
+    #[arg(long, value_name = "ORIGIN", value_parser = allowed_origin)]
     allow_origin: Vec<String>,
 
     #[command(flatten)]
@@ -229,6 +230,13 @@ impl Args {
     /// How many connections there may be, if that was said.
     pub fn max_connections(&self) -> Option<usize> {
         self.sockets.max_connections
+    }
+
+    /// Looks at everything that the flags name, as a server does when it starts.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let config = self.config()?;
+        config.tls.map(Tls::new).transpose().map_err(SetupError::Tls)?;
+        Ok(())
     }
 
     /// The configuration that the flags ask for, but for how many connections there may be.
@@ -300,4 +308,18 @@ fn stun_server(text: &str) -> Result<String, String> {
         _ if text == NO_STUN => Ok(text.to_owned()),
         _ => Err("write stun:HOST:PORT, or none".to_owned()),
     }
+}
+
+/// A name may only be known on another machine, so it is not looked up here.
+fn listening_address(text: &str) -> Result<String, String> {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
+            Ok(text.to_owned())
+        }
+        _ => Err("write --listen HOST:PORT, 127.0.0.1:8080 for one".to_owned()),
+    }
+}
+
+fn allowed_origin(text: &str) -> Result<String, NotAnOrigin> {
+    AllowedOrigins::new([text]).map(|_| text.to_owned())
 }

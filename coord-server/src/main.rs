@@ -35,8 +35,11 @@ fn main() -> ExitCode {
 }
 
 fn perform() -> anyhow::Result<()> {
-    let Cli { task, serve } = settings::read(env::args_os().collect(), env::vars_os())?;
+    let (Cli { task, serve }, doubts) = settings::read(env::args_os().collect(), env::vars_os())?;
     start_log(serve.log_format());
+    for doubt in doubts {
+        tracing::warn!("{doubt}");
+    }
     match task {
         None => start(&serve),
         Some(Task::Manifest(ahead)) => make_manifests(&ahead),
@@ -112,12 +115,12 @@ async fn check_source(source: &Source) -> anyhow::Result<()> {
 }
 
 async fn bind(address: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| match address.rsplit_once(':') {
-        Some((host, _)) => format!(
+    TcpListener::bind(address).await.with_context(|| {
+        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+        format!(
             "cannot listen on {address}; choose another port with --listen {host}:PORT, \
              or have a free one found with --listen {host}:0"
-        ),
-        None => format!("cannot listen on {address}; write --listen HOST:PORT"),
+        )
     })
 }
 

@@ -5,6 +5,7 @@
 //! `DCDN_SLACK_MS=5` and `slack_ms = 5`. What the environment and the file say becomes flags
 //! before the given ones, so that everything is checked once, in one place.
 
+mod check;
 mod file;
 mod mistake;
 
@@ -17,6 +18,7 @@ use clap::builder::BoolishValueParser;
 use clap::error::{ContextKind, ErrorKind};
 use clap::{ArgAction, Command, CommandFactory, FromArgMatches};
 
+pub use self::check::check;
 pub use self::mistake::{Mistake, Mistakes, Place};
 use crate::args::Cli;
 
@@ -44,20 +46,21 @@ pub struct Setting {
     pub place: Place,
 }
 
-/// Reads the command line, and the environment and the file with it. Ends the process for
-/// `--help` and what clap has to say of flags.
+/// Reads the command line, and the environment and the file with it; and what is no mistake
+/// but looks like one. Ends the process for `--help` and what clap has to say of flags.
 ///
 /// # Errors
 /// [`Mistakes`] of the file and of variables, or if the file cannot be read.
 pub fn read(
     argv: Vec<OsString>,
     variables: impl Iterator<Item = (OsString, OsString)>,
-) -> anyhow::Result<Cli> {
+) -> anyhow::Result<(Cli, Vec<Mistake>)> {
     let command = command();
+    let mut doubts = Vec::new();
     let argv = if stands_alone(&command, &argv) {
         argv
     } else {
-        let variables = of_environment(&command, variables);
+        let variables = of_environment(&command, variables, &mut doubts);
         let file = match named_file(&argv, &variables) {
             Some(path) => of_file(&command, &path)?,
             None if Path::new(DEFAULT_FILE).is_file() => of_file(&command, DEFAULT_FILE.as_ref())?,
@@ -70,26 +73,8 @@ pub fn read(
     };
     let mut command = command;
     let matches = command.try_get_matches_from_mut(argv).unwrap_or_else(|error| error.exit());
-    Ok(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit()))
-}
-
-/// Checks a file as if the server were started with it alone. The number of its settings.
-///
-/// # Errors
-/// [`Mistakes`], or if the file cannot be read.
-pub fn check(path: &Path) -> anyhow::Result<usize> {
-    let command = command();
-    let settings = of_file(&command, path)?;
-    Mistakes::check(settings.iter().filter_map(|setting| refuse(&command, setting)))?;
-    let count = settings.len();
-    let argv = layered(vec![OsString::new()], vec![settings]);
-    match command.try_get_matches_from(argv) {
-        // The site itself may be named by a flag.
-        Err(error) if error.kind() == ErrorKind::MissingRequiredArgument => {}
-        Err(error) => anyhow::bail!("{}: {}", path.display(), summary(&error)),
-        Ok(matches) => drop(Cli::from_arg_matches(&matches)?.serve.config()?),
-    }
-    Ok(count)
+    let cli = Cli::from_arg_matches(&matches);
+    Ok((cli.unwrap_or_else(|error| error.format(&mut command).exit()), doubts))
 }
 
 /// The command line, on which what a file turns on can be turned off: `--disabled=false`.
@@ -126,9 +111,11 @@ fn names(command: &Command) -> impl Iterator<Item = &str> {
     command.get_arguments().filter(|arg| arg.get_long().is_some()).map(|arg| arg.get_id().as_str())
 }
 
+/// Variables that are no settings may be somebody else's, and are told as doubts.
 fn of_environment(
     command: &Command,
     variables: impl Iterator<Item = (OsString, OsString)>,
+    doubts: &mut Vec<Mistake>,
 ) -> Vec<Setting> {
     let mut settings = Vec::new();
     for (variable, value) in variables {
@@ -138,8 +125,11 @@ fn of_environment(
         let Some(name) = variable.strip_prefix(PREFIX).map(str::to_ascii_lowercase) else {
             continue;
         };
-        if names(command).any(|known| known == name) {
-            settings.push(Setting { name, values: vec![value], place: Place::Variable(variable) });
+        let (known, place): (Vec<_>, _) = (names(command).collect(), Place::Variable(variable));
+        if known.contains(&name.as_str()) {
+            settings.push(Setting { name, values: vec![value], place });
+        } else {
+            doubts.push(Mistake { place, text: file::unknown(&name, &known) });
         }
     }
     settings
@@ -158,6 +148,11 @@ fn of_file(command: &Command, path: &Path) -> anyhow::Result<Vec<Setting>> {
 fn refuse(command: &Command, setting: &Setting) -> Option<Mistake> {
     let argv = [OsString::new()].into_iter().chain(flags(setting));
     let error = command.clone().try_get_matches_from(argv).err()?;
+    let is_repeated = error.kind() == ErrorKind::ArgumentConflict;
+    if is_repeated {
+        let text = format!("{}: write one value, not a list", setting.name);
+        return Some(Mistake { place: setting.place.clone(), text });
+    }
     let is_about_values = matches!(
         error.kind(),
         ErrorKind::InvalidValue | ErrorKind::ValueValidation | ErrorKind::TooManyValues

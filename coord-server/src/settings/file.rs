@@ -43,7 +43,8 @@ pub fn parse(text: &str, file: &Path, known: &[&str]) -> Result<Vec<Setting>, Mi
     Ok(settings)
 }
 
-fn unknown(name: &str, known: &[&str]) -> String {
+/// What to say of a name that no setting has.
+pub fn unknown(name: &str, known: &[&str]) -> String {
     let likeness = |known: &str| strsim::jaro_winkler(name, known);
     let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     match nearest.filter(|nearest| likeness(nearest) >= LIKE) {

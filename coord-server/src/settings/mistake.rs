@@ -35,6 +35,12 @@ pub struct Mistake {
     pub text: String,
 }
 
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.text)
+    }
+}
+
 /// At least one.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Mistakes(Vec<Mistake>);
@@ -56,9 +62,9 @@ impl From<Mistake> for Mistakes {
 
 impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, Mistake { place, text }) in self.0.iter().enumerate() {
+        for (index, mistake) in self.0.iter().enumerate() {
             let end = if index + 1 == self.0.len() { "" } else { "\n" };
-            write!(f, "{place}: {text}{end}")?;
+            write!(f, "{mistake}{end}")?;
         }
         Ok(())
     }

@@ -110,12 +110,112 @@ fn a_file_is_checked_line_by_line() {
         assert!(found.is_some_and(|it| it.contains(words)), "{line} {words}: {said}");
     }
 
-    let (good, said) = check(&file(&site, "root = '/a'\norigin = 'http://a.example'\n"));
-    assert!(!good && said.contains("--root") && said.contains("--origin"), "{said}");
-    let (good, said) = check(&file(&site, "root = '/no/such/site'\n"));
-    assert!(!good && said.contains("/no/such/site"), "{said}");
     let (good, said) = check(&site.outside().join("none.toml"));
     assert!(!good && said.contains("none.toml"), "{said}");
+}
+
+/// Checks a file in which each of these lines has a mistake, of which something is said.
+fn has_mistakes(site: &SiteDirectory, text: &str, mistakes: &[(usize, &str)]) {
+    let path = file(site, text);
+    let (good, said) = check(&path);
+    assert!(!good, "no mistakes in {text}");
+    for (line, words) in mistakes {
+        let place = format!("{}:{line}: ", path.display());
+        let found = said.lines().find(|it| it.contains(&place));
+        assert!(found.is_some_and(|it| it.contains(words)), "{line} {words}: {said}");
+    }
+    let told = said.lines().count();
+    assert_eq!(told, mistakes.len(), "{said}");
+}
+
+#[test]
+fn a_value_that_cannot_be_is_told_with_or_without_a_site() {
+    let site = SiteDirectory::new();
+    let root = format!("root = '{}'\n", site.root().display());
+    for first in ["slack_ms = 5\n", &root] {
+        let has =
+            |line: &str, words| has_mistakes(&site, &format!("{first}{line}\n"), &[(2, words)]);
+        has("listen = '8080'", "HOST:PORT");
+        has("listen = 'localhost:http'", "HOST:PORT");
+        has("listen = ':8080'", "HOST:PORT");
+        has("listen = ['127.0.0.1:1', '127.0.0.1:2']", "one value");
+        has("allow_origin = ['https://a.example', 'b.example']", "https://example.com");
+        has("redis = 'nowhere'", "redis");
+        has("join_secret_file = '/no/such/secret'", "/no/such/secret");
+        has("dashboard_token_file = '/no/such/token'", "/no/such/token");
+        let short = site.outside().join("short");
+        std::fs::write(&short, "short").unwrap();
+        has(&format!("join_secret_file = '{}'", short.display()), "32");
+        has(&format!("dashboard_token_file = '{}'", short.display()), "16");
+    }
+    let good = format!("{root}listen = '[::1]:0'\nallow_origin = ['*', 'https://a.example']\n");
+    assert!(check(&file(&site, &good)).0);
+}
+
+#[test]
+fn settings_that_do_not_go_together_are_told_with_their_lines() {
+    let site = SiteDirectory::new();
+    let root = format!("root = '{}'\n", site.root().display());
+    has_mistakes(
+        &site,
+        &format!("slack_ms = 5\n{root}origin = 'http://a.example'\n"),
+        &[(2, "--origin"), (3, "--root")],
+    );
+    has_mistakes(&site, "slack_ms = 5\nroot = '/no/such/site'\n", &[(2, "/no/such/site")]);
+    has_mistakes(&site, "slack_ms = 5\norigin_host = 'a.example'\n", &[(2, "--origin")]);
+    has_mistakes(
+        &site,
+        &format!("{root}slack_ms = 5\norigin_host = 'a.example'\n"),
+        &[(1, "--origin-host"), (3, "--root")],
+    );
+    has_mistakes(&site, "slack_ms = 5\ntls_cert = 'a.pem'\n", &[(2, "--tls-key")]);
+    has_mistakes(&site, &format!("{root}tls_key = 'a.pem'\n"), &[(2, "--tls-cert")]);
+    // Several at once.
+    has_mistakes(
+        &site,
+        "tls_cert = 'a.pem'\nroot = '/no/such/site'\njoin_secret_file = '/no/such/secret'\n",
+        &[(1, "--tls-key"), (2, "/no/such/site"), (3, "/no/such/secret")],
+    );
+}
+
+#[test]
+fn certificates_are_looked_at_when_a_file_is_checked() {
+    let site = SiteDirectory::new();
+    let (cert, key) = (site.outside().join("cert.pem"), site.outside().join("key.pem"));
+    let text =
+        format!("slack_ms = 5\ntls_cert = '{}'\ntls_key = '{}'\n", cert.display(), key.display());
+    has_mistakes(&site, &text, &[(2, "cert.pem"), (3, "cert.pem")]);
+
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    has_mistakes(&site, &text, &[(2, "key.pem"), (3, "key.pem")]);
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    assert!(check(&file(&site, &text)).0);
+
+    let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(&key, other.signing_key.serialize_pem()).unwrap();
+    has_mistakes(&site, &text, &[(2, "do not fit"), (3, "do not fit")]);
+}
+
+#[test]
+fn a_variable_that_is_no_setting_is_doubted() {
+    let site = SiteDirectory::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+
+    // It says what it doubts, and ends since there is nowhere to listen.
+    let output = command(&site)
+        .args(["--listen", &address])
+        .env("DCDN_SLAK_MS", "5")
+        .env("DCDN_ELSEWHERE", "1")
+        .output()
+        .unwrap();
+
+    let said = String::from_utf8(output.stderr).unwrap();
+    let doubt = said.lines().find(|line| line.contains("DCDN_SLAK_MS")).unwrap_or(&said);
+    assert!(doubt.contains("WARN") && doubt.contains("did you mean \"slack_ms\"?"), "{said}");
+    assert!(said.contains("DCDN_ELSEWHERE"), "{said}");
+    assert!(said.contains("cannot listen"), "{said}");
 }
 
 #[test]
