@@ -14,6 +14,7 @@ pub mod capped;
 mod chromium;
 pub mod companion;
 pub mod console;
+pub mod counted;
 pub mod dressed;
 pub mod far;
 pub mod fault;
