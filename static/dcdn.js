@@ -327,8 +327,8 @@ async function register() {
   let registration;
   try {
     registration = await container.register(WORKER, { scope: SCOPE, updateViaCache: 'none' });
-  } catch {
-    throw new Obstacle('the service worker could not be registered');
+  } catch (problem) {
+    throw new Obstacle(`the service worker could not be registered: ${problem.message}`);
   }
   // A worker that is done starting does not claim pages any more: this is a forced reload.
   const settled = registration.active && !registration.installing && !registration.waiting;
@@ -374,8 +374,8 @@ async function load(settings) {
     shim = new Shim(settings, hear);
     navigator.serviceWorker.startMessages();
     return null;
-  } catch {
-    return 'the page’s part of DCDN could not be loaded';
+  } catch (problem) {
+    return `the page’s part of DCDN could not be loaded: ${problem.message}`;
   }
 }
 

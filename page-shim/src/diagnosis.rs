@@ -43,20 +43,26 @@ pub fn sentences(facts: &Facts, slow: usize) -> Vec<String> {
     let Counts { tried, failed, banned } = facts.counts;
     if failed > 0 {
         sentences.push(format!(
-            "{tried} peers tried, {failed} unreachable: a firewall or a strict NAT on either side \
-             is the usual reason, and no relay is used."
+            "{} tried, {failed} unreachable: a firewall or a strict NAT on either side is the \
+             usual reason, and no relay is used.",
+            peers(tried)
         ));
     }
     if slow > 0 {
-        sentences.push(format!("{slow} slow: more than {SLOW_MS} ms there and back."));
+        let slow = u32::try_from(slow).unwrap_or(u32::MAX);
+        sentences.push(format!("{} slow: more than {SLOW_MS} ms there and back.", peers(slow)));
     }
     if banned > 0 {
-        sentences.push(format!("{banned} peers sent wrong bytes and are not used any more."));
+        sentences.push(format!("{} sent wrong bytes, and will not be asked again.", peers(banned)));
     }
     if let Some(restraint) = facts.restraint {
         sentences.push(restraint.sentence().to_owned());
     }
     sentences
+}
+
+fn peers(count: u32) -> String {
+    format!("{count} peer{}", if count == 1 { "" } else { "s" })
 }
 
 fn headline(facts: &Facts) -> String {
@@ -73,7 +79,7 @@ fn headline(facts: &Facts) -> String {
         return "This page's policy is http, which does without peers.".to_owned();
     }
     if open > 0 {
-        return format!("Connected to {open} {}.", if open == 1 { "peer" } else { "peers" });
+        return format!("Connected to {}.", peers(open));
     }
     if let (Coordination::Down, Some(why)) = (facts.coordination, refused) {
         return format!(
@@ -150,6 +156,20 @@ mod tests {
         assert_eq!(told.len(), 5);
         assert_eq!(told[0], "Connected to 3 peers.");
         assert!(told[1].starts_with("4 peers tried, 1 unreachable"), "{told:?}");
-        assert!(told[2].starts_with("1 slow"), "{told:?}");
+        assert!(told[2].starts_with("1 peer slow"), "{told:?}");
+        assert!(told[3].starts_with("2 peers sent wrong bytes"), "{told:?}");
+    }
+
+    #[test]
+    fn one_peer_is_no_peers() {
+        let counts = Counts { tried: 1, failed: 1, banned: 1 };
+        let told = sentences(&Facts { open: 1, counts, ..FACTS }, 2);
+        let begins = [
+            "Connected to 1 peer.",
+            "1 peer tried, 1 unreachable",
+            "2 peers slow",
+            "1 peer sent wrong bytes",
+        ];
+        assert!(told.iter().zip(begins).all(|(it, begin)| it.starts_with(begin)), "{told:?}");
     }
 }
