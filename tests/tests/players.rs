@@ -123,7 +123,8 @@ async fn shaka_player_plays_and_seeks(engine: Engine) -> Result<()> {
               fault({{ detail }}));"
         );
         let page = player(&script, &start);
-        stage.play(&format!("Shaka Player, {form}"), &page).await?;
+        let share = stage.play(&format!("Shaka Player, {form}"), &page).await?;
+        assert!(share.percent() >= 50, "{form}: {share:?}");
     }
     stage.close().await
 }
@@ -149,7 +150,8 @@ async fn video_js_plays_and_seeks(engine: Engine) -> Result<()> {
             player.src('{source}');"
         );
         let page = player(&script, &start);
-        stage.play(&format!("video.js, {form}"), &page).await?;
+        let share = stage.play(&format!("video.js, {form}"), &page).await?;
+        assert!(share.percent() >= 50, "{form}: {share:?}");
     }
     stage.close().await
 }
