@@ -219,6 +219,9 @@ function openPage(event) {
   const { request } = event;
   if (new URL(request.url).searchParams.get("dcdn") === "off") {
     switchedOff.add(event.resultingClientId);
+  } else {
+    // While the page is on its way; the socket will wait for the answer.
+    event.waitUntil(start().then((worker) => worker.probe(), () => {}));
   }
   self.registration.waiting?.postMessage({ type: SUCCEED });
   let copy;

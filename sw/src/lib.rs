@@ -105,6 +105,11 @@ impl Worker {
         self.0.message(event);
     }
 
+    /// Asks whether the coordination server answers, for a page that is about to want it.
+    pub fn probe(&self) {
+        self.0.probe_ahead();
+    }
+
     /// A page of the site is being opened: brings the configuration up to date, and asks whether
     /// the coordination server answers.
     pub fn refresh(&self) -> Promise {

@@ -42,6 +42,9 @@ impl Engine {
     pub fn probe_ahead(&self) {
         let state = &mut *self.state();
         let config = &state.site.config;
+        if state.probe.as_ref().is_some_and(|it| it.is_of(&config.coord)) {
+            return;
+        }
         if config.policy != PolicyName::Http && !config.require_consent {
             state.probe = Some(Probe::start(config.coord.clone()));
         }
