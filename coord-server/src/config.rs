@@ -51,7 +51,10 @@ pub struct Config {
     /// What has to be shown to see the dashboard and the metrics; `None` shows the first on this
     /// machine only, and the second to everybody.
     pub dashboard_token: Option<Token>,
-    /// How long open responses may go on after the server was told to stop.
+    /// How long connections are still taken after the server was told to stop, and `/readyz`
+    /// says so: who balances load is to look elsewhere before they are refused.
+    pub notice: Duration,
+    /// How long open responses may go on after that.
     pub grace: Duration,
 }
 
@@ -87,6 +90,7 @@ impl Config {
             proxies: Proxies::default(),
             manifest_store: None,
             tls: None,
+            notice: Duration::from_millis(500),
             grace: Duration::from_secs(3),
             redis: None,
             dashboard_token: None,

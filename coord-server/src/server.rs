@@ -50,18 +50,20 @@ const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(200);
 /// Time between two looks for addresses that need not be known any more.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
 
-/// How a server is stopped: `stop` tells everything that goes on, `tasks` knows
-/// what still does.
+/// How a server is stopped: `leaving` tells who would send it visitors, `stop` everything that
+/// goes on; `tasks` knows what still does.
 #[derive(Clone, Debug, Default)]
 pub struct Lifetime {
-    /// Cancelled when the server is to stop.
+    /// Cancelled when the server has been told to stop.
+    pub leaving: CancellationToken,
+    /// Cancelled when it takes no more connections.
     pub stop: CancellationToken,
     /// Connections and signalling sockets.
     pub tasks: TaskTracker,
 }
 
-/// Serves connections of `listener` until `shutdown` ends, and then what is still
-/// being answered for [`Config::grace`].
+/// Serves connections of `listener` until `shutdown` ends and for [`Config::notice`] more, and
+/// then what is still being answered for [`Config::grace`].
 ///
 /// # Errors
 /// If the source of the site cannot be used; none once it runs.
@@ -74,7 +76,7 @@ pub async fn run(
         tracing::warn!("{}", assets::HOW_TO_BUILD);
     }
     let life = Lifetime::default();
-    let grace = config.grace;
+    let (notice, grace) = (config.notice, config.grace);
     let tls = config.tls.clone().map(Tls::new).transpose();
     let tls = tls.map_err(|error| io::Error::other(SetupError::Tls(error)))?;
     let metrics = Arc::new(Metrics::new());
@@ -85,7 +87,13 @@ pub async fn run(
     let app = app(config, guard.clone(), metrics, &life).map_err(io::Error::other)?;
     let _forgetting = AbortOnDropHandle::new(tokio::spawn(forget_addresses(guard)));
     let _renewal = tls.clone().map(|tls| AbortOnDropHandle::new(tokio::spawn(tls.keep_current())));
-    let mut shutdown = pin!(shutdown);
+    let leaving = life.leaving.clone();
+    let mut shutdown = pin!(async move {
+        shutdown.await;
+        tracing::info!("stopping");
+        leaving.cancel();
+        tokio::time::sleep(notice).await;
+    });
     loop {
         let accepted = tokio::select! {
             () = &mut shutdown => break,
@@ -124,7 +132,6 @@ pub async fn run(
         }
     }
     drop(listener);
-    tracing::info!("stopping");
     life.stop.cancel();
     life.tasks.close();
     if tokio::time::timeout(grace, life.tasks.wait()).await.is_err() {
@@ -341,10 +348,9 @@ async fn site_config(State(config): State<Arc<SiteConfig>>) -> Response {
     ([(header::CACHE_CONTROL, "no-cache")], Json(&*config)).into_response()
 }
 
-/// Whether new visitors may be sent here: 503 once the server is being stopped, so that who
-/// balances load looks elsewhere while it says goodbye.
+/// Whether new visitors may be sent here: 503 once the server has been told to stop.
 async fn ready(State(life): State<Lifetime>) -> Response {
-    let (status, text) = match life.stop.is_cancelled() {
+    let (status, text) = match life.leaving.is_cancelled() {
         true => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
         false => (StatusCode::OK, "ready"),
     };

@@ -12,7 +12,7 @@ use dcdn_protocol::{ChunkSet, ContentId};
 use serde_json::Value;
 
 use crate::program::command;
-use crate::support::{Server, SiteDirectory};
+use crate::support::{PATIENCE, Server, SiteDirectory};
 
 const TOKEN: &str = "0123456789abcdef";
 
@@ -105,6 +105,24 @@ async fn a_log_in_json_has_an_object_a_line_with_the_id_of_the_request() {
     assert_eq!(answered["span"]["id"], "from-outside");
     assert_eq!(answered["span"]["path"], "/healthz");
     assert!(!lines.concat().contains("secret"), "no queries in the log");
+}
+
+#[tokio::test]
+async fn who_balances_load_hears_that_a_server_stops_while_it_still_takes_connections() {
+    let site = SiteDirectory::new();
+    let server = Server::start_with(&site, |config| config.notice = PATIENCE * 10).await;
+    assert_eq!(server.get("/readyz").await.status, 200);
+    let mut page = server.page(1).await;
+
+    server.ask_to_stop();
+
+    // Each of these comes on a connection of its own.
+    let told = async { while server.get("/readyz").await.status != 503 {} };
+    tokio::time::timeout(PATIENCE, told).await.expect("it says so");
+    assert_eq!(server.get("/healthz").await.status, 200);
+    let swarm = ToCoord::Join { content: ContentId([7; 32]), want: 5, have: ChunkSet::new() };
+    page.say(&swarm).await;
+    assert!(matches!(page.hear().await, FromCoord::Peers { .. }), "nobody is sent away yet");
 }
 
 #[tokio::test]

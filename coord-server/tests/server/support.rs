@@ -101,6 +101,11 @@ impl Server {
         Self { address, stop, task }
     }
 
+    /// Tells the server to stop.
+    pub fn ask_to_stop(&self) {
+        self.stop.cancel();
+    }
+
     /// Stops the server and waits until it has.
     pub async fn stop(mut self) {
         self.stop.cancel();
