@@ -21,6 +21,7 @@ use self::conditional::{Answer, answer};
 use self::path::{PathError, SitePath};
 use self::root::{FileVersion, OpenError, Root, SiteFile};
 use crate::metrics::Metrics;
+use crate::requests::blocking;
 
 /// Bytes that are read from a file at once.
 const PIECE: u64 = 128 * 1024;
@@ -52,7 +53,7 @@ impl Site {
         self.metrics.origin_requests.inc();
         let site = Arc::clone(self);
         let headers = request.headers().clone();
-        let opened = tokio::task::spawn_blocking(move || {
+        let opened = blocking(move || {
             let opened = site.root.open(&path)?;
             prepare(&method, &headers, opened).map_err(OpenError::Io)
         });

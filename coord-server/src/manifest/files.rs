@@ -11,6 +11,7 @@ use super::hashing::{HashError, Hasher};
 use super::store::Store;
 use crate::limit::address::Purse;
 use crate::metrics::Metrics;
+use crate::requests::blocking;
 use crate::site::path::SitePath;
 use crate::site::root::{Root, SiteFile};
 
@@ -82,7 +83,7 @@ impl Files {
 
     async fn open(&self, path: SitePath) -> Result<SiteFile, ManifestError> {
         let root = self.root.clone();
-        let opened = tokio::task::spawn_blocking(move || root.open(&path)).await;
+        let opened = blocking(move || root.open(&path)).await;
         opened.map_err(|_| ManifestError::Stopped)?.map_err(ManifestError::Open)
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
+use tracing::Instrument;
 
 /// Computations that are under way.
 #[derive(Debug)]
@@ -54,10 +55,11 @@ where
                 None => {
                     let landing = Landing { key: key.clone(), under_way: self.under_way.clone() };
                     let computing = compute();
-                    let task = tokio::spawn(async move {
+                    let task = async move {
                         let _landing = landing;
                         computing.await
-                    });
+                    };
+                    let task = tokio::spawn(task.in_current_span());
                     let flight = task.map(Result::ok).boxed().shared();
                     under_way.insert(key.clone(), flight.clone());
                     flight

@@ -10,11 +10,13 @@ use dcdn_protocol::chunk::{InvalidLayout, MAX_CHUNKS};
 use dcdn_protocol::{ChunkHash, Layout};
 use moka::future::Cache;
 use tokio::sync::Semaphore;
+use tracing::Instrument;
 
 use super::record;
 use super::store::Store;
 use crate::limit::address::{Excess, Purse};
 use crate::metrics::Metrics;
+use crate::requests::blocking;
 use crate::site::root::{FileVersion, SiteFile};
 
 /// Bytes of hashes that are remembered, least used out first: those of 512 GiB.
@@ -26,13 +28,19 @@ pub(super) const ENTRY_BYTES: u32 = 512;
 /// Files that are hashed or wait for their turn, each of which is open.
 const WAITING: usize = 256;
 
-/// Hashes files on threads of their own, a bounded number at once. However many
+/// Bytes of a file that may take a core longer than others should wait.
+const LARGE: u64 = 256 * 1024 * 1024;
+
+/// Hashes files on threads of their own, a bounded number at once, and of these always one that is
+/// no large file. However many
 /// ask for a file at once, it is read once, and not again until it changes.
 #[derive(Clone, Debug)]
 pub struct Hasher {
     remembered: Cache<Key, Arc<Hashes>>,
     store: Store,
     threads: Arc<Semaphore>,
+    /// One fewer.
+    large: Arc<Semaphore>,
     places: Arc<Semaphore>,
     metrics: Arc<Metrics>,
 }
@@ -66,9 +74,10 @@ impl Hasher {
                 bytes.unwrap_or(u32::MAX).saturating_add(ENTRY_BYTES)
             })
             .build();
-        let threads = available_parallelism().map_or(1, usize::from);
-        let places = Arc::new(Semaphore::new(WAITING));
-        Self { remembered, store, threads: Arc::new(Semaphore::new(threads)), places, metrics }
+        let threads = available_parallelism().map_or(1, usize::from).max(2);
+        let [threads, large, places] =
+            [threads, threads - 1, WAITING].map(|permits| Arc::new(Semaphore::new(permits)));
+        Self { remembered, store, threads, large, places, metrics }
     }
 
     /// The hashes of an open file that stands at its start. If nobody has them, `purse` pays
@@ -84,23 +93,27 @@ impl Hasher {
         }
         // A task of its own: when who asked first goes away, others still wait.
         let (hasher, purse) = (self.clone(), purse.clone());
-        let task = tokio::spawn(async move {
+        let task = async move {
             let hashes =
                 hasher.remembered.try_get_with_by_ref(&key, hasher.compute(file, purse)).await?;
             if !hashes.settled {
                 hasher.remembered.invalidate(&key).await;
             }
             Ok::<_, Arc<HashError>>(hashes)
-        });
-        let result = task.await.map_err(|_| HashError::Stopped)?;
+        };
+        let result = tokio::spawn(task.in_current_span()).await.map_err(|_| HashError::Stopped)?;
         result.map_err(|error| error.shared())
     }
 
     async fn compute(&self, file: SiteFile, purse: Purse) -> Result<Arc<Hashes>, HashError> {
         let _place = self.places.try_acquire().map_err(|_| HashError::Busy)?;
+        let _large = match file.version.length {
+            LARGE.. => Some(self.large.acquire().await.map_err(|_| HashError::Stopped)?),
+            _ => None,
+        };
         let _turn = self.threads.acquire().await.map_err(|_| HashError::Stopped)?;
         let (store, metrics) = (self.store.clone(), Arc::clone(&self.metrics));
-        let hashing = tokio::task::spawn_blocking(move || find(file, &store, &purse, &metrics));
+        let hashing = blocking(move || find(file, &store, &purse, &metrics));
         Ok(Arc::new(hashing.await.map_err(|_| HashError::Stopped)??))
     }
 }
@@ -296,6 +309,28 @@ mod tests {
 
         assert!(second.await.is_ok());
         assert_eq!(hasher.metrics.manifests_hashed.get(), 1);
+    }
+
+    #[tokio::test]
+    async fn however_many_large_files_are_hashed_a_small_one_is_too() {
+        let (directory, _) = site_with(&[1; LENGTH]);
+        let (hasher, purse) = (Hasher::new(Store::default(), Arc::new(Metrics::new())), purse());
+        let film = fs::File::create(directory.path().join("film.mp4")).unwrap();
+        film.set_len(LARGE).unwrap();
+        let root = Root::new(directory.path().to_owned());
+        let film = root.open(&SitePath::parse("/film.mp4").unwrap()).unwrap();
+        let (threads, large) = (hasher.threads.available_permits(), hasher.large.clone());
+        assert!(large.available_permits() < threads, "one is left for small files");
+        let turns = u32::try_from(large.available_permits()).unwrap();
+        let _others = large.acquire_many_owned(turns).await.unwrap();
+
+        let mut waiting = Box::pin(hasher.hash(film, &purse));
+        assert!(futures::poll!(&mut waiting).is_pending());
+        let small = hasher.hash(open(&directory), &purse).await;
+
+        assert!(small.is_ok());
+        assert!(futures::poll!(&mut waiting).is_pending());
+        assert_eq!(hasher.threads.available_permits(), threads, "who waits takes no thread");
     }
 
     #[tokio::test]

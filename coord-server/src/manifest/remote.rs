@@ -26,6 +26,7 @@ use crate::error::ApiError;
 use crate::limit::address::Purse;
 use crate::metrics::Metrics;
 use crate::origin::Origin;
+use crate::requests::blocking;
 
 /// Contents that are fetched at once.
 const FETCHED_AT_ONCE: usize = 4;
@@ -185,7 +186,7 @@ impl Inner {
 
     async fn stored(&self, url: &str) -> Option<Arc<Manifest>> {
         let (store, key) = (self.store.clone(), self.key(url));
-        let stored = tokio::task::spawn_blocking(move || store.get(&key)).await.ok()??;
+        let stored = blocking(move || store.get(&key)).await.ok()??;
         Manifest::decode(&stored).ok().map(Arc::new)
     }
 
@@ -193,7 +194,7 @@ impl Inner {
     async fn keep(&self, url: &str, manifest: &Manifest) -> Result<(), ManifestError> {
         let (store, key) = (self.store.clone(), self.key(url));
         let frame = manifest.encode().map_err(ManifestError::Frame)?;
-        let kept = tokio::task::spawn_blocking(move || store.put(&key, &frame)).await;
+        let kept = blocking(move || store.put(&key, &frame)).await;
         kept.map_err(|_| ManifestError::Stopped)
     }
 

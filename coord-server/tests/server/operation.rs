@@ -11,7 +11,7 @@ use dcdn_protocol::stats::Totals;
 use dcdn_protocol::{ChunkSet, ContentId};
 use serde_json::Value;
 
-use crate::program::command;
+use crate::program::{command, program};
 use crate::support::{PATIENCE, Server, SiteDirectory};
 
 const TOKEN: &str = "0123456789abcdef";
@@ -105,6 +105,37 @@ async fn a_log_in_json_has_an_object_a_line_with_the_id_of_the_request() {
     assert_eq!(answered["span"]["id"], "from-outside");
     assert_eq!(answered["span"]["path"], "/healthz");
     assert!(!lines.concat().contains("secret"), "no queries in the log");
+}
+
+#[tokio::test]
+async fn what_goes_wrong_with_an_origin_is_said_with_the_id_of_the_request() {
+    let site = SiteDirectory::new();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut child = program()
+        .args(["--origin", &format!("http://{closed}"), "--manifest-store", "none"])
+        .args(["--listen", "127.0.0.1:0", "--log-format", "json"])
+        .current_dir(site.outside())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut url = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
+
+    let client = reqwest::Client::new();
+    let request = client.get(format!("{}dcdn/manifest?url=/film.mp4", url.trim()));
+    let answer = request.header("x-request-id", "from-outside").send().await.unwrap();
+    child.kill().unwrap();
+
+    assert!(answer.status().is_server_error(), "{answer:?}");
+    let lines: Vec<String> =
+        BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap).collect();
+    child.wait().unwrap();
+    let entries = lines.iter().map(|line| serde_json::from_str::<Value>(line).expect(line));
+    let said = entries.into_iter().find(|entry| entry["message"] == "cannot make a manifest");
+    let said = said.unwrap_or_else(|| panic!("nothing of the manifest in {lines:?}"));
+    assert_eq!(said["span"]["id"], "from-outside", "{said}");
+    assert_eq!(said["span"]["path"], "/dcdn/manifest");
 }
 
 #[tokio::test]
