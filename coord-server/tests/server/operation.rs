@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use coord_server::Config;
 use coord_server::dashboard::access::Token;
@@ -154,6 +154,29 @@ async fn who_balances_load_hears_that_a_server_stops_while_it_still_takes_connec
     let swarm = ToCoord::Join { content: ContentId([7; 32]), want: 5, have: ChunkSet::new() };
     page.say(&swarm).await;
     assert!(matches!(page.hear().await, FromCoord::Peers { .. }), "nobody is sent away yet");
+}
+
+/// Where systemd is not, as in a container, nothing can be said of the unit.
+#[test]
+fn systemd_finds_nothing_wrong_with_the_unit() {
+    let site = SiteDirectory::new();
+    let unit = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/samples/dcdn.service");
+    let unit = std::fs::read_to_string(unit).unwrap();
+    let installed = "/usr/local/bin/coord-server";
+    assert!(unit.contains(installed));
+    // It looks whether the program is there.
+    let unit = unit.replace(installed, env!("CARGO_BIN_EXE_coord-server"));
+    let path = site.outside().join("dcdn.service");
+    std::fs::write(&path, unit).unwrap();
+
+    let Ok(output) = Command::new("systemd-analyze").arg("verify").arg(&path).output() else {
+        println!("systemd-analyze is not here");
+        return;
+    };
+
+    let said = String::from_utf8(output.stderr).unwrap();
+    let about: Vec<&str> = said.lines().filter(|line| line.contains("dcdn.service")).collect();
+    assert!(output.status.success() && about.is_empty(), "{said}");
 }
 
 #[tokio::test]
