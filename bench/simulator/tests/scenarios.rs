@@ -1,5 +1,6 @@
 //! What must hold of every scenario, with few viewers.
 
+use coord_server::registry::Recommendation;
 use dcdn_protocol::PolicyName;
 use dcdn_simulator::report::{Execution, Report, simulate};
 use dcdn_simulator::scenario::{Name, Options};
@@ -100,4 +101,29 @@ fn plots_are_written_for_every_scenario() {
         assert!(text.contains("<svg") && text.contains("flash-crowd"), "{plot}");
     }
     std::fs::remove_dir_all(&folder).expect("it was there");
+}
+
+/// The same crowds as in `bench/RESULTS.md`, but small.
+#[test]
+fn peers_by_what_they_will_hold_cost_the_origin_less_than_peers_by_lot() {
+    let origin_bytes = |recommendation| -> u64 {
+        let crowd = |seed| {
+            let options = Options {
+                viewers: Some(100),
+                minutes: Some(1.0),
+                policies: vec![PolicyName::Adaptive],
+                recommendation,
+                ..few(seed)
+            };
+            let report = run(Name::FlashCrowd, &options, 1);
+            let adaptive = report.configurations.iter().find(|it| it.configuration == "adaptive");
+            adaptive.expect("it was run").origin_bytes
+        };
+        (7..10).map(crowd).sum()
+    };
+
+    let [random, predictive] = Recommendation::ALL.map(origin_bytes);
+
+    println!("from the origin: {random} bytes by lot, {predictive} by what they will hold");
+    assert!(predictive < random, "{predictive} bytes, {random} by lot");
 }
