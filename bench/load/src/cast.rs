@@ -91,6 +91,20 @@ pub fn leave(content: ContentId) -> Result<Vec<u8>> {
     message(&ToCoord::Leave { content })
 }
 
+/// Haves of a peer whose download goes on, and how many they are.
+pub fn haves(content: ContentId) -> Result<(Vec<u8>, u32)> {
+    let chunks = 12..20;
+    let count = chunks.end - chunks.start;
+    let frames =
+        chunks.map(|chunks| message(&ToCoord::Have { content, have: ChunkSet::full(chunks) }));
+    Ok((frames.collect::<Result<Vec<_>>>()?.concat(), count))
+}
+
+/// A question that has the shortest answer.
+pub fn nothing(content: ContentId) -> Result<Vec<u8>> {
+    message(&ToCoord::Join { content, want: 0, have: ChunkSet::full(20) })
+}
+
 /// A signal that has [`SIGNAL_BYTES`] with all around it. Its text has line ends as every
 /// session description has.
 pub fn signal(to: PeerId) -> Result<Vec<u8>> {

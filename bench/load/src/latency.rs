@@ -27,20 +27,29 @@ pub struct Latency {
     pub p99: f64,
 }
 
-/// Of echoes of 256 bytes.
-pub async fn echo(plan: &Plan, subject: &Subject) -> Result<Latency> {
-    let frame = socket::frame(&[b'x'; 256]);
+/// Of echoes of so many bytes.
+pub async fn echo(plan: &Plan, subject: &Subject, bytes: usize) -> Result<Latency> {
+    let frame = socket::frame(&vec![b'x'; bytes]);
     let mut lines = Vec::new();
     for _ in 0..plan.sockets {
         lines.push((Socket::open(subject.address, subject.path).await?, frame.clone()));
     }
-    measure(plan, lines).await
+    measure(plan, lines, |asked| asked).await
+}
+
+/// Of signals, until they are with whom they are for.
+pub async fn relay(plan: &Plan, subject: &Subject, swarm: Swarm) -> Result<Latency> {
+    let mut lines = throughput::pairs(plan, subject, swarm).await?;
+    // One without a partner stays out of it.
+    lines.truncate(lines.len() / 2 * 2);
+    measure(plan, lines, throughput::partner).await
 }
 
 /// Of questions for peers.
 pub async fn joins(plan: &Plan, subject: &Subject, swarm: Swarm) -> Result<Latency> {
     let lines = throughput::joined(plan, subject, swarm).await?;
-    measure(plan, lines.into_iter().map(|(peer, frame)| (peer.socket, frame)).collect()).await
+    let lines = lines.into_iter().map(|(peer, frame)| (peer.socket, frame)).collect();
+    measure(plan, lines, |asked| asked).await
 }
 
 /// A socket on which to ask.
@@ -51,13 +60,23 @@ struct Way {
     asked: Rc<RefCell<VecDeque<Instant>>>,
 }
 
-async fn measure(plan: &Plan, lines: Vec<(Socket, Vec<u8>)>) -> Result<Latency> {
+/// What one socket asks comes at the one that `answered_at` says.
+async fn measure(
+    plan: &Plan,
+    lines: Vec<(Socket, Vec<u8>)>,
+    answered_at: fn(usize) -> usize,
+) -> Result<Latency> {
     let times = Rc::new(RefCell::new(Vec::new()));
     let local = LocalSet::new();
     let mut ways = Vec::new();
-    for (mut socket, frame) in lines {
-        let asked: Rc<RefCell<VecDeque<Instant>>> = Rc::default();
-        ways.push(Way { sender: socket.sender(), frame, asked: Rc::clone(&asked) });
+    let mut sockets = Vec::new();
+    for (socket, frame) in lines {
+        ways.push(Way { sender: socket.sender(), frame, asked: Rc::default() });
+        sockets.push(socket);
+    }
+    for (number, mut socket) in sockets.into_iter().enumerate() {
+        // Who answers whom is the same either way.
+        let asked = Rc::clone(&ways[answered_at(number)].asked);
         let times = Rc::clone(&times);
         local.spawn_local(async move {
             while let Ok(came) = socket.receive(|_| {}).await {

@@ -1,7 +1,8 @@
 //! `cargo xtask bench coord`: how much the coordination server's sockets carry.
 //!
-//! The server and, in turns, a bare axum echo with the same socket settings have one core,
-//! this program has another. Both are asked the same way, so what counts is the ratio of
+//! The server and, in turns, a bare axum echo have one core, this program has another. The echo
+//! reads with buffers of the same size and writes each message by itself; the server gathers
+//! what it writes, so an echo that does the same has rows of its own. Both are asked the same way, so what counts is the ratio of
 //! the two: it says what our work costs beside what any WebSocket server of this stack pays.
 //! Clients here are frames on plain TCP streams (see [`socket`]), cheap enough that the
 //! server is the bottleneck; that it was is checked by the share of its core that it used.
@@ -109,19 +110,30 @@ async fn measure(plan: &Plan) -> Result<()> {
 }
 
 async fn echo_round(plan: &Plan) -> Result<report::Echo> {
-    let echo = Subject::echo()?;
+    let mut echo = Subject::echo()?;
     let small = throughput::echo(plan, &echo, 256).await?;
     let signal = throughput::echo(plan, &echo, cast::SIGNAL_BYTES).await?;
-    let latency = latency::echo(plan, &echo).await?;
+    let latency = latency::echo(plan, &echo, 256).await?;
+    let signal_latency = latency::echo(plan, &echo, cast::SIGNAL_BYTES).await?;
     // What idle sockets alone cost: the kernel's tables and the cores' caches know them too.
     let idle = cast::idle(&echo, plan.peers.saturating_sub(plan.sockets)).await?;
     let small_crowded = throughput::echo(plan, &echo, 256).await?;
     let signal_crowded = throughput::echo(plan, &echo, cast::SIGNAL_BYTES).await?;
-    drop((idle, echo));
+    let latency_crowded = latency::echo(plan, &echo, 256).await?;
+    let signal_latency_crowded = latency::echo(plan, &echo, cast::SIGNAL_BYTES).await?;
+    drop(idle);
+    echo.path = echo::GATHERING;
+    let gathering = [
+        throughput::echo(plan, &echo, 256).await?,
+        throughput::echo(plan, &echo, cast::SIGNAL_BYTES).await?,
+    ];
+    drop(echo);
     Ok(report::Echo {
         small: [small, small_crowded],
         signal: [signal, signal_crowded],
-        latency,
+        latency: [latency, latency_crowded],
+        signal_latency: [signal_latency, signal_latency_crowded],
+        gathering,
         idle_bytes: memory::echo(plan).await?,
     })
 }
@@ -131,6 +143,9 @@ async fn coord_round(plan: &Plan, server: &std::path::Path) -> Result<report::Co
     let join_small = throughput::joins(plan, &small, throughput::Swarm::Small).await?;
     let relay_small = throughput::relay(plan, &small, throughput::Swarm::Small).await?;
     let latency_small = latency::joins(plan, &small, throughput::Swarm::Small).await?;
+    let relay_latency_small = latency::relay(plan, &small, throughput::Swarm::Small).await?;
+    let entering_small = throughput::entering(plan, &small, throughput::Swarm::Small).await?;
+    let have_small = throughput::haves(plan, &small, throughput::Swarm::Small).await?;
     let join_middle = throughput::joins(plan, &small, throughput::Swarm::Middle).await?;
     drop(small);
     let large = Subject::coord(server)?;
@@ -138,13 +153,17 @@ async fn coord_round(plan: &Plan, server: &std::path::Path) -> Result<report::Co
     let join_large = throughput::joins(plan, &large, throughput::Swarm::Large).await?;
     let relay_large = throughput::relay(plan, &large, throughput::Swarm::Large).await?;
     let latency_large = latency::joins(plan, &large, throughput::Swarm::Large).await?;
+    let relay_latency_large = latency::relay(plan, &large, throughput::Swarm::Large).await?;
+    let entering_large = throughput::entering(plan, &large, throughput::Swarm::Large).await?;
+    let have_large = throughput::haves(plan, &large, throughput::Swarm::Large).await?;
     drop((crowd, large));
-    let entering = throughput::entering(plan, &Subject::coord(server)?).await?;
     Ok(report::Coord {
         join: [join_small, join_middle, join_large],
         relay: [relay_small, relay_large],
         latency: [latency_small, latency_large],
-        entering,
+        relay_latency: [relay_latency_small, relay_latency_large],
+        entering: [entering_small, entering_large],
+        have: [have_small, have_large],
         memory: memory::coord(plan, server).await?,
     })
 }

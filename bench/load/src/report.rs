@@ -25,8 +25,12 @@ pub struct Echo {
     pub small: [Throughput; 2],
     /// As long as a relayed signal; the same.
     pub signal: [Throughput; 2],
-    /// Of 256 bytes.
-    pub latency: Latency,
+    /// Of 256 bytes; the same.
+    pub latency: [Latency; 2],
+    /// Of 1,500 bytes; the same.
+    pub signal_latency: [Latency; 2],
+    /// 256 bytes and as a signal, of an echo that gathers what it writes.
+    pub gathering: [Throughput; 2],
     /// Memory of an open socket.
     pub idle_bytes: f64,
 }
@@ -40,8 +44,12 @@ pub struct Coord {
     pub relay: [Throughput; 2],
     /// Of questions for peers.
     pub latency: [Latency; 2],
+    /// Of signals.
+    pub relay_latency: [Latency; 2],
     /// Left and entered again, and answered.
-    pub entering: Throughput,
+    pub entering: [Throughput; 2],
+    /// What members say that they hold.
+    pub have: [Throughput; 2],
     /// Of idle peers.
     pub memory: Memory,
 }
@@ -54,7 +62,8 @@ impl Report {
         let mut text = format!(
             "Medians of {}; {} sockets with {} requests each on their way; one core. Each row is\n\
              compared with the echo beside as many sockets. The time is the server's own on its\n\
-             core for one message.\n\n\
+             core for one message. Where it was busy for less, the load was too small, and only\n\
+             the time counts.\n\n\
              | | per second | of echo | µs | of echo | server busy |\n|---|---|---|---|---|---|\n",
             plan.rounds, plan.sockets, plan.window
         );
@@ -80,29 +89,40 @@ impl Report {
         row(&crowded("echo, 256 B"), &small[1], &small[1]);
         row("echo, 1,500 B", &signal[0], &signal[0]);
         row(&crowded("echo, 1,500 B"), &signal[1], &signal[1]);
+        row("echo that gathers, 256 B", &echoes(|it| it.gathering[0]), &small[0]);
+        row("echo that gathers, 1,500 B", &echoes(|it| it.gathering[1]), &signal[0]);
         row("relay, 10 in the swarm", &coords(|it| it.relay[0]), &signal[0]);
         row(&format!("relay, {large}"), &coords(|it| it.relay[1]), &signal[1]);
         row("join, 10 in the swarm", &coords(|it| it.join[0]), &small[0]);
         row("join, 100", &coords(|it| it.join[1]), &small[0]);
         row(&format!("join, {large}"), &coords(|it| it.join[2]), &small[1]);
-        row("leave and join, 10", &coords(|it| it.entering), &small[0]);
+        row("leave and join, 10", &coords(|it| it.entering[0]), &small[0]);
+        row(&format!("leave and join, {large}"), &coords(|it| it.entering[1]), &small[1]);
+        row("have, 10 in the swarm", &coords(|it| it.have[0]), &small[0]);
+        row(&format!("have, {large}"), &coords(|it| it.have[1]), &small[1]);
 
         let _ = writeln!(
             text,
             "\n| {} requests per second | p50 µs | p99 µs | p99 of echo's |\n|---|---|---|---|",
             plan.rate
         );
-        let limit = echo(|it| it.latency.p99);
-        let mut row = |name: &str, p50: f64, p99: f64| {
-            let _ = writeln!(text, "| {name} | {p50:.0} | {p99:.0} | {:.2} |", p99 / limit);
+        let mut row = |name: &str, of: &[Latency], limit: &[Latency]| {
+            let p99 = |of: &[Latency]| median(of.iter().map(|it| it.p99));
+            let (p50, share) = (median(of.iter().map(|it| it.p50)), p99(of) / p99(limit));
+            let _ = writeln!(text, "| {name} | {p50:.0} | {:.0} | {share:.2} |", p99(of));
         };
-        row("echo, 256 B", echo(|it| it.latency.p50), limit);
-        row("join, 10 in the swarm", coord(|it| it.latency[0].p50), coord(|it| it.latency[0].p99));
-        row(
-            &format!("join, {large}"),
-            coord(|it| it.latency[1].p50),
-            coord(|it| it.latency[1].p99),
-        );
+        let echoes = |of: fn(&Echo) -> Latency| self.echo.iter().map(of).collect::<Vec<_>>();
+        let coords = |of: fn(&Coord) -> Latency| self.coord.iter().map(of).collect::<Vec<_>>();
+        let small = [echoes(|it| it.latency[0]), echoes(|it| it.latency[1])];
+        let signal = [echoes(|it| it.signal_latency[0]), echoes(|it| it.signal_latency[1])];
+        row("echo, 256 B", &small[0], &small[0]);
+        row(&crowded("echo, 256 B"), &small[1], &small[1]);
+        row("echo, 1,500 B", &signal[0], &signal[0]);
+        row(&crowded("echo, 1,500 B"), &signal[1], &signal[1]);
+        row("relay, 10 in the swarm", &coords(|it| it.relay_latency[0]), &signal[0]);
+        row(&format!("relay, {large}"), &coords(|it| it.relay_latency[1]), &signal[1]);
+        row("join, 10 in the swarm", &coords(|it| it.latency[0]), &small[0]);
+        row(&format!("join, {large}"), &coords(|it| it.latency[1]), &small[1]);
 
         let _ = writeln!(text, "\n| memory of the server | KiB |\n|---|---|");
         let mut row = |name: &str, bytes: f64| {

@@ -14,6 +14,16 @@ use tempfile::TempDir;
 
 use crate::{OURS, THEIRS, echo};
 
+/// Bounds for one address.
+const ADDRESS_BOUNDS: [&str; 6] = [
+    "--address-connections",
+    "--address-sockets",
+    "--address-connects",
+    "--address-joins",
+    "--address-messages",
+    "--address-bytes",
+];
+
 /// A server under load. Ends with the value.
 pub struct Subject {
     process: Child,
@@ -32,7 +42,8 @@ impl Subject {
         Self::start(command, echo::PATH, None)
     }
 
-    /// The coordination server, with an empty site and no bounds that a load would meet.
+    /// The coordination server, with an empty site and no bounds that a load would meet; but
+    /// what comes from this address is kept account of, as that of any visitor.
     pub fn coord(program: &Path) -> Result<Self> {
         let root = tempfile::tempdir()?;
         let mut command = Command::new(program);
@@ -48,7 +59,10 @@ impl Subject {
                 "65536",
                 "--socket-messages",
                 "100000000",
+                "--trusted-proxy",
+                "none",
             ])
+            .args(ADDRESS_BOUNDS.map(|flag| format!("{flag}=1000000000")))
             .env("RUST_LOG", "error");
         Self::start(command, "/dcdn/ws", Some(root))
     }

@@ -86,27 +86,51 @@ pub async fn joins(plan: &Plan, subject: &Subject, swarm: Swarm) -> Result<Throu
 }
 
 /// The same by peers that enter the swarm anew each time, and leave it before.
-pub async fn entering(plan: &Plan, subject: &Subject) -> Result<Throughput> {
-    let lines = joined(plan, subject, Swarm::Small).await?;
+pub async fn entering(plan: &Plan, subject: &Subject, swarm: Swarm) -> Result<Throughput> {
+    let lines = joined(plan, subject, swarm).await?;
     let again = |(number, (peer, frame)): (usize, (Peer, Vec<u8>))| {
-        let leave = cast::leave(Swarm::Small.content_of(number))?;
+        let leave = cast::leave(swarm.content_of(number))?;
         Ok((peer.socket, [leave, frame].concat()))
     };
     let lines = lines.into_iter().enumerate().map(again).collect::<Result<_>>()?;
     load(plan, subject, lines).await
 }
 
+/// What members say that they hold. That has no answer: behind eight of them comes a question
+/// that has a short one, whose cost is among theirs.
+pub async fn haves(plan: &Plan, subject: &Subject, swarm: Swarm) -> Result<Throughput> {
+    let peers = joined(plan, subject, swarm).await?;
+    let (mut lines, mut each) = (Vec::new(), 0);
+    for (number, (peer, _)) in peers.into_iter().enumerate() {
+        let content = swarm.content_of(number);
+        let (haves, count) = cast::haves(content)?;
+        lines.push((peer.socket, [haves, cast::nothing(content)?].concat()));
+        each = count;
+    }
+    let answers = load(plan, subject, lines).await?;
+    Ok(Throughput { per_second: answers.per_second * f64::from(each), ..answers })
+}
+
 /// Signals between pairs of members of one swarm.
 pub async fn relay(plan: &Plan, subject: &Subject, swarm: Swarm) -> Result<Throughput> {
+    load(plan, subject, pairs(plan, subject, swarm).await?).await
+}
+
+/// Members of one swarm, each with a signal to its [`partner`].
+pub async fn pairs(plan: &Plan, subject: &Subject, swarm: Swarm) -> Result<Vec<(Socket, Vec<u8>)>> {
     let peers = joined(plan, subject, swarm).await?;
     let ids: Vec<_> = peers.iter().map(|(peer, _)| peer.id).collect();
     let to_partner = |(number, (peer, _)): (usize, (Peer, _))| {
-        // The next of a pair; of an odd number the last has none but the first.
-        let partner = ids.get(number ^ 1).unwrap_or(&ids[0]);
+        // Of an odd number the last has none but the first.
+        let partner = ids.get(partner(number)).unwrap_or(&ids[0]);
         Ok((peer.socket, cast::signal(*partner)?))
     };
-    let lines = peers.into_iter().enumerate().map(to_partner).collect::<Result<_>>()?;
-    load(plan, subject, lines).await
+    peers.into_iter().enumerate().map(to_partner).collect()
+}
+
+/// The other of a pair.
+pub fn partner(number: usize) -> usize {
+    number ^ 1
 }
 
 /// The busy peers, each with its question; all have been answered once, with as many peers
