@@ -10,6 +10,19 @@ use crate::chunk::{InvalidLayout, Layout};
 use crate::frame::{self, FrameError};
 use crate::{ChunkIndex, ContentId};
 
+/// The codes by which the coordination server says that a resource has no manifest, and will
+/// have none as it is. Any other is of the moment: it may be asked again.
+pub const REFUSALS: [&str; 8] = [
+    "bad_url",
+    "not_public",
+    "personal",
+    "outside_root",
+    "not_found",
+    "too_small",
+    "too_large",
+    "unsuited",
+];
+
 /// SHA-256 of one chunk's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ChunkHash(pub [u8; HASH_LEN]);

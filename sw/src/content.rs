@@ -74,6 +74,12 @@ impl Engine {
                 self.do_without_manifest(id);
             }
             (Err(_), Some(known)) => self.adopt(id, known, false),
+            (Err(Error::NoManifest(reason)), None) => {
+                if let Some(session) = self.state().sessions.get_mut(&id) {
+                    session.refusal = Some(reason);
+                }
+                self.do_without_manifest(id);
+            }
             (Ok(Described::Unchanged) | Err(_), None) => self.do_without_manifest(id),
         }
     }

@@ -33,6 +33,9 @@ pub enum Error {
     /// The manifest endpoint answered with a reason: the resource is not shared.
     #[error("not shared: {0}")]
     NotShared(String),
+    /// The manifest endpoint answered with a reason that says nothing of the resource.
+    #[error("no manifest at present: {0}")]
+    NoManifest(String),
     /// A manifest that cannot be used.
     #[error(transparent)]
     Manifest(#[from] ManifestError),

@@ -3,7 +3,9 @@
 use std::rc::Rc;
 
 use dcdn_protocol::caching::{CacheControl, varies_by_visitor};
+use dcdn_protocol::manifest::REFUSALS;
 use dcdn_protocol::{ByteRange, Manifest};
+use serde::Deserialize;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
@@ -152,8 +154,8 @@ pub enum Described {
 /// manifest of `url`, unless it is still the one with the validator `etag`.
 ///
 /// # Errors
-/// [`Error::NotShared`] with the server's reason; otherwise the server is out
-/// of reach or does not speak our protocol.
+/// [`Error::NotShared`] with the server's reason if it will share no such resource;
+/// otherwise it cannot tell at present, is out of reach or does not speak our protocol.
 pub async fn fetch_manifest(
     coord: &str,
     url: &str,
@@ -183,11 +185,33 @@ pub async fn fetch_manifest(
         .is_some_and(|mime| mime.starts_with("application/json"));
     let body = body_of(&response).await?.to_vec();
     if is_json {
-        return Err(Error::NotShared(String::from_utf8_lossy(&body).into_owned()));
+        return Err(why_no_manifest(&String::from_utf8_lossy(&body)));
     }
     let etag = response.headers().get("ETag")?;
     let manifest = Rc::new(wire::manifest(&body)?);
     Ok(Described::Manifest(Known { manifest, etag, checked_ms: epoch_ms() }))
+}
+
+/// The coordination server's words: `{"error": {"code", "message"}}`.
+fn why_no_manifest(json: &str) -> Error {
+    match dcdn_plain::from_json(json) {
+        Ok(Refusal { error: Why { code, message } }) if REFUSALS.contains(&code.as_str()) => {
+            Error::NotShared(message)
+        }
+        Ok(Refusal { error: Why { message, .. } }) => Error::NoManifest(message),
+        Err(error) => error.into(),
+    }
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    error: Why,
+}
+
+#[derive(Deserialize)]
+struct Why {
+    code: String,
+    message: String,
 }
 
 /// Whether the coordination server answers.

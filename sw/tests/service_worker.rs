@@ -179,6 +179,20 @@ async fn a_resource_that_is_not_shared_comes_from_the_origin_and_is_left_alone_a
 }
 
 #[wasm_bindgen_test]
+async fn a_resource_whose_manifest_cannot_be_made_at_present_is_asked_for_again() {
+    let (origin, image) = (Origin::new(), bytes(43, IMAGE));
+    put_unshared(&origin, "/busy.jpg", &image, "\"v1\"");
+    for code in ["origin", "busy", "changing", "address_limit", "internal", "of_a_later_release"] {
+        origin.call("refuseWith", &[code.into()]);
+        let worker = Worker::start().await;
+
+        assert!(body(&respond(&worker, "/busy.jpg", None).await).await.unwrap() == image);
+
+        assert!(worker.is_ours(&event("/busy.jpg", None).request()), "{code}");
+    }
+}
+
+#[wasm_bindgen_test]
 async fn an_error_of_the_origin_reaches_the_page_as_it_is() {
     let origin = Origin::new();
     let worker = Worker::start().await;

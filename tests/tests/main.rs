@@ -47,6 +47,7 @@ mod never_ours;
 mod no_coordination;
 mod no_ranges;
 mod offline;
+mod origin_down;
 mod overlay;
 mod page_api;
 mod plain_http;

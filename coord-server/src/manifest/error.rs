@@ -127,7 +127,49 @@ fn kind_of_status(status: StatusCode) -> (StatusCode, &'static str) {
         StatusCode::UNAUTHORIZED
         | StatusCode::FORBIDDEN
         | StatusCode::PROXY_AUTHENTICATION_REQUIRED => (StatusCode::FORBIDDEN, "personal"),
+        // These say nothing of the resource either.
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
+            (StatusCode::BAD_GATEWAY, "origin")
+        }
         status if status.is_server_error() => (StatusCode::BAD_GATEWAY, "origin"),
         _ => (StatusCode::UNPROCESSABLE_ENTITY, "unsuited"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dcdn_protocol::manifest::REFUSALS;
+
+    use super::*;
+
+    #[test]
+    fn only_what_is_said_of_the_resource_is_a_refusal() {
+        use ManifestError as E;
+        let refused = [
+            E::Path(PathError::Malformed("")),
+            E::Path(PathError::Outside),
+            E::Open(OpenError::Directory),
+            E::Open(OpenError::NotFound),
+            E::Personal(""),
+            E::TooSmall(1),
+            E::Unsuited(""),
+            E::Status(StatusCode::GONE),
+        ];
+        let of_the_moment = [
+            E::Changing,
+            E::Busy,
+            E::Stopped,
+            E::Broken(io::ErrorKind::UnexpectedEof.into()),
+            E::Status(StatusCode::TOO_MANY_REQUESTS),
+            E::Status(StatusCode::SERVICE_UNAVAILABLE),
+            E::Open(OpenError::Io(io::ErrorKind::Other.into())),
+        ];
+        for error in refused {
+            let (status, code) = kind(&error);
+            assert!(status.is_client_error() && REFUSALS.contains(&code), "{error}");
+        }
+        for error in of_the_moment {
+            assert!(!REFUSALS.contains(&kind(&error).1), "{error}");
+        }
     }
 }

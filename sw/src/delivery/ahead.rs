@@ -7,7 +7,6 @@ use dcdn_protocol::message::shim::{PageEvent, ToShim};
 use dcdn_protocol::stats::Source;
 use dcdn_protocol::{ByteRange, ChunkSet, Manifest, PolicyName};
 use futures::StreamExt;
-use serde::Deserialize;
 
 use super::{Call, OpenReader};
 use crate::engine::Engine;
@@ -114,7 +113,9 @@ impl Engine {
                         return Err("it is for this visitor alone".to_owned());
                     }
                     ManifestState::Unavailable => {
-                        return Err(why_not_shared(session.refusal.as_deref()));
+                        let refusal = session.refusal.clone();
+                        let unknown = "the coordination server cannot be reached";
+                        return Err(refusal.unwrap_or_else(|| unknown.to_owned()));
                     }
                     ManifestState::Pending => state.keeper.news(),
                 }
@@ -190,25 +191,4 @@ impl Engine {
         page.post(&ToShim::Event { event: progress });
         page.post(&ToShim::Event { event: PageEvent::Done { url } });
     }
-}
-
-/// The coordination server's words: `{"error": {"code", "message"}}`.
-fn why_not_shared(refusal: Option<&str>) -> String {
-    let Some(refusal) = refusal else {
-        return "the coordination server cannot be reached".to_owned();
-    };
-    match dcdn_plain::from_json::<Refusal>(refusal) {
-        Ok(Refusal { error: Why { message } }) => message,
-        Err(_) => "the site does not share it".to_owned(),
-    }
-}
-
-#[derive(Deserialize)]
-struct Refusal {
-    error: Why,
-}
-
-#[derive(Deserialize)]
-struct Why {
-    message: String,
 }

@@ -5,6 +5,7 @@
   const files = new Map();
   const log = [];
   let down = false;
+  let refusal = "not_found";
 
   self.fakeOrigin = {
     put: (url, bytes, etag, manifest) => files.set(url, { bytes, etag, manifest }),
@@ -22,6 +23,8 @@
     // Most bytes that any one answer has been read of a file that is sent whole.
     taken: (url) => files.get(url).taken,
     setDown: (value) => (down = value),
+    // The code with which the manifests are refused that there are not.
+    refuseWith: (code) => (refusal = code),
     log: () => log.splice(0),
   };
 
@@ -46,8 +49,8 @@
     if (url.pathname === "/dcdn/manifest") {
       const file = files.get(url.searchParams.get("url"));
       if (!file?.manifest) {
-        const refusal = { error: { code: "not_found", message: "no such file" } };
-        return new Response(JSON.stringify(refusal), { headers: { "Content-Type": "application/json" } });
+        const error = { code: refusal, message: "no such file" };
+        return new Response(JSON.stringify({ error }), { headers: { "Content-Type": "application/json" } });
       }
       file.describe?.();
       const etag = `"${file.manifest.id}"`;
