@@ -20,16 +20,20 @@ use crate::session::{ManifestState, SessionId};
 use crate::store;
 use crate::store::Known;
 
-/// How long a known content waits to hear that it is still current, in
-/// milliseconds, before it is served as it is.
+/// How long a known content waits to hear from the coordination server that it is still
+/// current, in milliseconds, before the origin is asked.
 const REVALIDATION_MS: u32 = 3000;
+
+/// How long it waits for the origin, before it is served as it is.
+const ORIGIN_SILENCE_MS: u32 = 10_000;
 
 /// How long a manifest waits for the origin's headers, in milliseconds.
 const ORIGIN_PATIENCE_MS: u32 = 1000;
 
 impl Engine {
     /// Finds the manifest of a session's resource: the stored one if the server
-    /// says that it is current or cannot be asked, else the server's.
+    /// says that it is current, else the server's. If it cannot be asked, the stored one
+    /// stands unless the origin has something else.
     ///
     /// With `check` the server is asked even if the stored one is fresh.
     pub async fn find_manifest(self: &Rc<Self>, id: SessionId, check: bool) {
@@ -58,6 +62,12 @@ impl Engine {
             None => asked.await,
         };
         self.hear_origin_first(id).await;
+        let answer = match (answer, &stored) {
+            (Err(error), Some(known)) if !matches!(error, Error::NotShared(_)) => {
+                self.ask_origin(id, known).await
+            }
+            (answer, _) => answer,
+        };
         match (answer, stored) {
             (Ok(Described::Manifest(known)), _) => self.adopt(id, known, true),
             (Ok(Described::Unchanged), Some(known)) => {
@@ -73,6 +83,7 @@ impl Engine {
                 self.save_site();
                 self.do_without_manifest(id);
             }
+            (Err(Error::Changed), _) => self.do_without_manifest(id),
             (Err(_), Some(known)) => self.adopt(id, known, false),
             (Err(Error::NoManifest(reason)), None) => {
                 if let Some(session) = self.state().sessions.get_mut(&id) {
@@ -82,6 +93,21 @@ impl Engine {
             }
             (Ok(Described::Unchanged) | Err(_), None) => self.do_without_manifest(id),
         }
+    }
+
+    /// The origin's word on a stored content, of which the coordination server says nothing.
+    async fn ask_origin(self: &Rc<Self>, id: SessionId, known: &Known) -> Result<Described, Error> {
+        if self.state().sessions.get(&id).is_none_or(|session| session.meta.is_some()) {
+            // It has been asked already, and what it has said decides.
+            return Err(Error::Unavailable);
+        }
+        let version = Meta::of_manifest(&known.manifest);
+        let asked = origin::check(&known.manifest.url, &version);
+        if within(ORIGIN_SILENCE_MS, asked).await? {
+            return Ok(Described::Unchanged);
+        }
+        self.keep_to_ourselves(id);
+        Err(Error::Changed)
     }
 
     /// Whether a stored content can be served without asking anybody: it is fresh, and

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    AbortSignal, Headers, Request, RequestCache, RequestCredentials, RequestInit, RequestMode,
-    Response,
+    AbortController, AbortSignal, Headers, Request, RequestCache, RequestCredentials, RequestInit,
+    RequestMode, Response,
 };
 
 use crate::error::Error;
@@ -139,6 +139,25 @@ pub async fn fetch_range(
         && !varies_by_visitor(header("Vary").as_deref());
     let ranges = response.status() == 206;
     Ok(Answer::Content { range: got, ranges, meta, shared, response })
+}
+
+/// Asks the origin for a byte of `url`, to hear whether it still is the version that `known`
+/// describes. Returns whether other visitors may have it.
+///
+/// # Errors
+/// [`Error::Changed`] if the origin has something else now; otherwise it does not say.
+pub async fn check(url: &str, known: &Meta) -> Result<bool, Error> {
+    let abort = AbortController::new()?;
+    let answer = fetch_range(url, ByteRange::new(0, 1), None, &abort.signal()).await;
+    // All that is wanted is in the head.
+    abort.abort();
+    match answer? {
+        Answer::Content { meta, shared, .. } if meta.same_version(known) => Ok(shared),
+        Answer::Other(response) if response.status() == 429 || response.status() >= 500 => {
+            Err(Error::Status { status: response.status() })
+        }
+        Answer::Content { .. } | Answer::Other(_) => Err(Error::Changed),
+    }
 }
 
 /// What the coordination server says about a resource.

@@ -1,6 +1,8 @@
 //! A proxy that passes everything but some paths.
 
 use std::future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
@@ -18,6 +20,21 @@ pub enum Fault {
     Silence,
 }
 
+/// Whether a fault is there at present.
+#[derive(Clone, Debug)]
+pub struct Switch(Arc<AtomicBool>);
+
+impl Switch {
+    /// From the next request on.
+    pub fn set(&self, on: bool) {
+        self.0.store(on, Ordering::Relaxed);
+    }
+
+    fn is_on(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 impl Proxy {
     /// Passes requests to `server` (`host:port`), but those whose path starts with one of
     /// `paths`.
@@ -29,11 +46,26 @@ impl Proxy {
         paths: &'static [&'static str],
         fault: Fault,
     ) -> Result<Self> {
-        let server = server.to_owned();
-        Self::start(move |mut request| {
-            let server = server.clone();
+        let (proxy, switch) = Self::faulty_at_times(server, paths, fault).await?;
+        switch.set(true);
+        Ok(proxy)
+    }
+
+    /// The same with a switch for the fault, which is off at first.
+    ///
+    /// # Errors
+    /// As [`Proxy::faulty`].
+    pub async fn faulty_at_times(
+        server: &str,
+        paths: &'static [&'static str],
+        fault: Fault,
+    ) -> Result<(Self, Switch)> {
+        let (server, switch) = (server.to_owned(), Switch(Arc::default()));
+        let faulty = switch.clone();
+        let proxy = Self::start(move |mut request| {
+            let (server, faulty) = (server.clone(), faulty.is_on());
             async move {
-                if !paths.iter().any(|it| request.head.path().starts_with(it)) {
+                if !faulty || !paths.iter().any(|it| request.head.path().starts_with(it)) {
                     let (mut client, mut server) = request.send(&server).await?;
                     copy_bidirectional(&mut client, &mut server).await?;
                     return Ok(());
@@ -48,7 +80,7 @@ impl Proxy {
                     Fault::Silence => future::pending().await,
                 }
             }
-        })
-        .await
+        });
+        Ok((proxy.await?, switch))
     }
 }

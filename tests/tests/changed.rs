@@ -4,7 +4,7 @@
 use anyhow::Result;
 use dcdn_tests::site::{EMPTY_PAGE, IMAGE};
 use dcdn_tests::visitor::Fetched;
-use dcdn_tests::{Engine, Proxy, Server, Site, Visitor};
+use dcdn_tests::{Engine, Fault, Proxy, Server, Site, Visitor};
 use serde_json::json;
 
 use crate::SERVER;
@@ -32,6 +32,46 @@ async fn a_file_that_has_changed_since_the_last_visit_is_delivered_new(
     site.replace(IMAGE)?;
     visitor.open(&server.url(EMPTY_PAGE)).await?;
 
+    assert_eq!(visitor.fetched(IMAGE).await?.sha256, site.sha256(IMAGE)?);
+    visitor.expect_clean_console().await?;
+    visitor.close().await
+}
+
+in_each_engine!(a_file_that_has_changed_is_delivered_new_though_coordination_answers_503);
+async fn a_file_that_has_changed_is_delivered_new_though_coordination_answers_503(
+    engine: Engine,
+) -> Result<()> {
+    a_file_that_has_changed_is_delivered_new_in_spite_of(engine, Fault::Unavailable).await
+}
+
+in_each_engine!(a_file_that_has_changed_is_delivered_new_though_coordination_never_answers);
+async fn a_file_that_has_changed_is_delivered_new_though_coordination_never_answers(
+    engine: Engine,
+) -> Result<()> {
+    a_file_that_has_changed_is_delivered_new_in_spite_of(engine, Fault::Silence).await
+}
+
+async fn a_file_that_has_changed_is_delivered_new_in_spite_of(
+    engine: Engine,
+    fault: Fault,
+) -> Result<()> {
+    let site = Site::new()?;
+    let server = Server::start(site.root(), SERVER).await?;
+    let (proxy, switch) =
+        Proxy::faulty_at_times(server.address(), &["/dcdn/manifest"], fault).await?;
+    let visitor = Visitor::arrive_with(engine).await?;
+    visitor.install(&proxy.url(EMPTY_PAGE)).await?;
+    visitor.fetched(IMAGE).await?;
+    visitor.holds(&site, &[IMAGE]).await?;
+    switch.set(true);
+
+    visitor.open(&proxy.url(EMPTY_PAGE)).await?;
+    assert_eq!(visitor.fetched(IMAGE).await?.sha256, site.sha256(IMAGE)?);
+    let unchanged = visitor.accounted(IMAGE).await?;
+    assert_eq!(unchanged.bytes_cache, site.length(IMAGE)?, "{unchanged:?}");
+
+    site.replace(IMAGE)?;
+    visitor.open(&proxy.url(EMPTY_PAGE)).await?;
     assert_eq!(visitor.fetched(IMAGE).await?.sha256, site.sha256(IMAGE)?);
     visitor.expect_clean_console().await?;
     visitor.close().await
