@@ -76,11 +76,10 @@ impl Engine {
                 self.adopt(id, known, lasts);
             }
             (Err(Error::NotShared(reason)), _) => {
-                self.state().site.refuse(&url, epoch_ms());
+                self.leave_to_browser(&url);
                 if let Some(session) = self.state().sessions.get_mut(&id) {
                     session.refusal = Some(reason);
                 }
-                self.save_site();
                 self.do_without_manifest(id);
             }
             (Err(Error::Changed), _) => self.do_without_manifest(id),
@@ -149,6 +148,7 @@ impl Engine {
             let Some(session) = state.sessions.get_mut(&id) else { return };
             let fits = manifest.url == session.url
                 && !session.personal
+                && meta.can_be_named()
                 && session.meta.as_ref().is_none_or(|known| known.same_version(&meta))
                 && session.layout.is_none_or(|layout| layout == manifest.layout);
             if !fits {
@@ -189,6 +189,12 @@ impl Engine {
         }
         self.complete_tails(id);
         self.join(id);
+    }
+
+    /// From the next request on, and for a day, `url` is none of ours.
+    pub fn leave_to_browser(self: &Rc<Self>, url: &str) {
+        self.state().site.refuse(url, epoch_ms());
+        self.save_site();
     }
 
     /// The origin has said that the content is for this visitor alone, or may be another
@@ -241,8 +247,17 @@ impl Engine {
                 engine.origin_disagrees(id);
                 return;
             }
-            if let Some(session) = engine.state().sessions.get_mut(&id) {
-                session.chunks.verified(chunk);
+            let was_wrong_before = match engine.state().sessions.get_mut(&id) {
+                Some(session) => {
+                    session.agreed = true;
+                    session.chunks.verified(chunk);
+                    session.manifest().is_none() && !session.personal
+                }
+                None => false,
+            };
+            if was_wrong_before {
+                engine.origin_disagrees(id);
+                return;
             }
             engine.share(id, chunk, &bytes);
             engine.keep(manifest.content_id(), chunk, &bytes).await;
@@ -250,14 +265,15 @@ impl Engine {
     }
 
     /// The origin's bytes are not those of the manifest. The origin is the truth;
-    /// but if anything has been taken on the manifest's word, going on would mix
-    /// two versions.
+    /// but if anything has been taken on the manifest's word, or was as it says, going on
+    /// would mix two versions, and the validators do not tell them apart.
     fn origin_disagrees(self: &Rc<Self>, id: SessionId) {
-        let relies = match self.state().sessions.get(&id) {
-            Some(session) => session.relies_on_manifest,
+        let (url, mixes) = match self.state().sessions.get(&id) {
+            Some(session) => (session.url.clone(), session.relies_on_manifest || session.agreed),
             None => return,
         };
-        if relies {
+        if mixes {
+            self.leave_to_browser(&url);
             self.fail(id, &Error::Changed);
         } else {
             self.do_without_manifest(id);

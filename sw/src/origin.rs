@@ -46,26 +46,46 @@ impl Meta {
         }
     }
 
-    /// Whether both describe the same version: same length, and no validator
-    /// that both have differs.
+    /// Whether both certainly describe the same version: same length, and a validator that
+    /// both have says so.
     pub fn same_version(&self, other: &Self) -> bool {
-        let agree = |a: &Option<String>, b: &Option<String>| match (a, b) {
-            (Some(a), Some(b)) => a == b,
-            _ => true,
-        };
-        self.length == other.length
-            && agree(&self.etag, &other.etag)
-            && (self.etag.is_some() && other.etag.is_some()
-                || agree(&self.last_modified, &other.last_modified))
+        self.may_be(other) && self.agrees(other) == Some(true)
+    }
+
+    /// Whether nothing says that they describe different versions.
+    pub fn may_be(&self, other: &Self) -> bool {
+        self.length == other.length && self.agrees(other) != Some(false)
+    }
+
+    /// What the validators say that both have, if anything. The same weak `ETag` says nothing
+    /// of bytes.
+    fn agrees(&self, other: &Self) -> Option<bool> {
+        match (&self.etag, &other.etag) {
+            (Some(a), Some(b)) if a != b => return Some(false),
+            (Some(a), Some(_)) if is_strong(a) => return Some(true),
+            _ => {}
+        }
+        let (a, b) = self.last_modified.as_ref().zip(other.last_modified.as_ref())?;
+        Some(a == b)
+    }
+
+    /// Whether a request for a range can say that it is to be of this version and no other.
+    pub fn can_be_named(&self) -> bool {
+        self.if_range().is_some()
     }
 
     /// The validator for `If-Range`: a strong `ETag`, or the date.
     fn if_range(&self) -> Option<&str> {
         match &self.etag {
-            Some(etag) if !etag.starts_with("W/") => Some(etag),
+            Some(etag) if is_strong(etag) => Some(etag),
             _ => self.last_modified.as_deref(),
         }
     }
+}
+
+/// Whether an `ETag` tells any two bodies apart (RFC 9110 section 8.8.1).
+pub fn is_strong(etag: &str) -> bool {
+    !etag.starts_with("W/")
 }
 
 /// The origin's answer to a Range request.
@@ -276,6 +296,18 @@ mod tests {
         assert!(a.same_version(&meta(Some("\"1\""), Some("tuesday"))));
         assert!(!meta(None, Some("monday")).same_version(&meta(None, Some("tuesday"))));
         assert!(a.same_version(&meta(None, Some("monday"))));
+    }
+
+    #[test]
+    fn without_a_strong_validator_that_both_have_nothing_says_that_a_version_is_the_same() {
+        let (none, weak) = (meta(None, None), meta(Some("W/\"1\""), None));
+        assert!(!none.same_version(&none) && !weak.same_version(&weak));
+        assert!(none.may_be(&weak) && weak.may_be(&weak));
+        assert!(!weak.may_be(&meta(Some("W/\"2\""), None)));
+        let dated = meta(Some("W/\"1\""), Some("monday"));
+        assert!(dated.same_version(&dated) && !weak.same_version(&dated));
+        assert!(!dated.may_be(&meta(Some("W/\"1\""), Some("tuesday"))));
+        assert!(!none.can_be_named() && !weak.can_be_named() && dated.can_be_named());
     }
 
     #[test]

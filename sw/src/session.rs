@@ -76,6 +76,8 @@ pub struct Session {
     /// Whether anything from peers or store has been accepted: from then on the
     /// manifest cannot be dropped without mixing versions.
     pub relies_on_manifest: bool,
+    /// Whether a chunk of the origin was as the manifest says: then all of them must be.
+    pub agreed: bool,
     /// Who reads, those of sessions that follow this one included.
     pub readers: VecMap<ReaderId, Reader>,
     /// Requests under way.
@@ -129,6 +131,7 @@ impl Session {
             fetched: VecMap::new(),
             tails: Vec::new(),
             relies_on_manifest: false,
+            agreed: false,
             readers: VecMap::new(),
             origin: VecMap::new(),
             paused: Vec::new(),

@@ -127,7 +127,7 @@ async fn complete(url: &str, manifest: &Manifest, tail: &Tail) -> Result<bool, E
     let Answer::Content { range: got, ranges: true, meta, response, .. } = answer else {
         return Ok(false);
     };
-    if got != range || !meta.same_version(&version) {
+    if got != range || !meta.may_be(&version) {
         return Ok(false);
     }
     let beginning = body_of(&response).await?;

@@ -56,6 +56,7 @@ impl Engine {
         };
         let skips = begins > range.start;
         let range = ByteRange::new(begins, range.end);
+        let named = version.as_ref().is_some_and(Meta::can_be_named);
         let answer = origin::fetch_range(&url, range, version.as_ref(), signal).await;
         let cold = match self.state().sessions.get_mut(&id) {
             // Taken back meanwhile.
@@ -83,10 +84,17 @@ impl Engine {
             Ok(Answer::Other(response)) => return Err(Error::Status { status: response.status() }),
             Err(error) => return Err(error),
         };
+        if cold && !meta.can_be_named() {
+            // Another request might be answered with other bytes, and nothing would tell.
+            self.leave_to_browser(&url);
+            self.pass_on(id, request, (!ranges).then_some(response));
+            return Ok(());
+        }
         if !shared {
             self.keep_to_ourselves(id);
         }
-        let (layout, new) = self.agree_on_version(id, meta)?;
+        // 206 is said of the version that was named, with or without its validators.
+        let (layout, new) = self.agree_on_version(id, meta, named && ranges)?;
         self.feed(id, Input::OriginAnswered { request, ranges });
         if new {
             self.feed(id, Input::Described { layout });
@@ -160,28 +168,42 @@ impl Engine {
 
     /// As [`Engine::pass`]; `response` is that of `request`.
     fn pass_on(self: &Rc<Self>, id: SessionId, request: OriginRequest, response: Option<Response>) {
-        if let Some(session) = self.state().sessions.get_mut(&id) {
-            // The page reads it now: it must not be aborted with the session.
-            session.origin.remove(&request);
+        let abort = self.state().sessions.get_mut(&id).and_then(|it| it.origin.remove(&request));
+        // What the page reads now must not be aborted with the session; of anything else
+        // no more need come.
+        if let Some(abort) = abort.filter(|_| response.is_none()) {
+            abort.abort();
         }
         self.pass(id, response);
     }
 
-    /// All answers of the origin within a session must be of one version. Returns its
-    /// layout, and whether that has just become known.
+    /// All answers of the origin within a session must be of one version, which the origin
+    /// has `confirmed` or says with validators. Returns its layout, and whether that has just
+    /// become known.
     fn agree_on_version(
         self: &Rc<Self>,
         id: SessionId,
         meta: Meta,
+        confirmed: bool,
     ) -> Result<(Layout, bool), Error> {
         let layout = {
             let mut state = self.state();
             let Some(session) = state.sessions.get_mut(&id) else { return Err(Error::Unavailable) };
             match (&session.meta, session.layout) {
-                (Some(known), Some(layout)) if known.same_version(&meta) => {
+                (Some(known), Some(layout))
+                    if known.same_version(&meta) || confirmed && known.may_be(&meta) =>
+                {
                     return Ok((layout, false));
                 }
-                (Some(_), _) => return Err(Error::Changed),
+                (Some(known), _) => {
+                    let is_unknown = known.may_be(&meta);
+                    let url = session.url.clone();
+                    drop(state);
+                    if is_unknown {
+                        self.leave_to_browser(&url);
+                    }
+                    return Err(Error::Changed);
+                }
                 (None, _) => session.describe(meta, None),
             }
         };

@@ -247,6 +247,60 @@ async fn a_file_that_changes_in_mid_transfer_is_an_error_and_never_a_mixture() {
 }
 
 #[wasm_bindgen_test]
+async fn what_has_no_strong_validator_is_not_put_together_from_several_answers() {
+    const LENGTH: usize = 9_000_000;
+    let origin = Origin::new();
+    let cases = [("/none.jpg", None), ("/weak.jpg", Some("W/\"v1\""))];
+    for (seed, (url, etag)) in (50..).step_by(2).zip(cases) {
+        let (old, new) = (bytes(seed, LENGTH), bytes(seed + 1, LENGTH));
+        let put = |bytes: &[u8]| {
+            [Uint8Array::from(bytes).into(), etag.map_or(JsValue::UNDEFINED, JsValue::from)]
+        };
+        origin.call("put", &[&[url.into()], &put(&old)[..]].concat());
+        origin.call("changeAfter", &[&[url.into(), 1.into()], &put(&new)[..]].concat());
+        let worker = Worker::start().await;
+
+        let whole = body(&respond(&worker, url, None).await).await.unwrap();
+
+        assert!(whole == old || whole == new, "{url} is a mixture");
+        assert!(!worker.is_ours(&event(url, None).request()), "{url}");
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_whole_answer_without_validators_is_passed_on_as_it_is() {
+    let (origin, image) = (Origin::new(), bytes(54, IMAGE));
+    let put = ["/plain.jpg".into(), Uint8Array::from(&image[..]).into(), JsValue::UNDEFINED];
+    origin.call("put", &put);
+    origin.call("ignoreRanges", &["/plain.jpg".into(), "known".into()]);
+    let worker = Worker::start().await;
+    origin.log();
+
+    let response = respond(&worker, "/plain.jpg", None).await;
+
+    assert!(body(&response).await.unwrap() == image);
+    assert_eq!(origin.requests_for("/plain.jpg").len(), 1);
+}
+
+#[wasm_bindgen_test]
+async fn bytes_that_change_under_the_same_validator_after_some_were_right_are_an_error() {
+    const LENGTH: usize = 9_000_000;
+    let (origin, old, new) = (Origin::new(), bytes(55, LENGTH), bytes(56, LENGTH));
+    let manifest = origin.put_shared("/same.jpg", &old, "\"v1\"");
+    let worker = Worker::start().await;
+    let response = respond(&worker, "/same.jpg", None).await;
+    while store::chunk(manifest.content_id(), ChunkIndex(0)).await.unwrap().is_none() {
+        gloo_timers::future::TimeoutFuture::new(5).await;
+    }
+    let changed = ["/same.jpg".into(), Uint8Array::from(&new[..]).into(), "\"v1\"".into()];
+    origin.call("put", &[&changed[..], &[described(&manifest)]].concat());
+
+    let whole = body(&response).await;
+
+    assert!(whole.is_err_and(|_| !worker.is_ours(&event("/same.jpg", None).request())));
+}
+
+#[wasm_bindgen_test]
 async fn two_urls_of_one_content_are_fetched_once() {
     let (origin, image) = (Origin::new(), bytes(40, IMAGE));
     for url in ["/one.jpg", "/other.jpg"] {

@@ -63,7 +63,8 @@
     // To another origin: a request in same-origin mode fails.
     if (file.redirects && request.mode === "same-origin") throw new TypeError("Failed to fetch");
     if (file.next && file.left-- <= 0) Object.assign(file, file.next, { next: undefined });
-    const headers = { ETag: file.etag, "Content-Type": "image/jpeg", "Accept-Ranges": "bytes" };
+    const headers = { "Content-Type": "image/jpeg", "Accept-Ranges": "bytes" };
+    if (file.etag) headers.ETag = file.etag;
     if (file.whole) {
       if (file.whole !== "unknown") headers["Content-Length"] = `${file.bytes.length}`;
       if (file.whole === "encoded") headers["Content-Encoding"] = "x-nothing";
@@ -72,7 +73,7 @@
     const match = /^bytes=(\d+)-(\d*)$/.exec(range ?? "");
     const ifRange = request.headers.get("If-Range");
     const total = file.bytes.length;
-    if (!match || (ifRange && ifRange !== file.etag)) {
+    if (!match || (ifRange && (ifRange !== file.etag || ifRange.startsWith("W/")))) {
       headers["Content-Length"] = `${total}`;
       return new Response(file.bytes, { headers });
     }

@@ -51,8 +51,9 @@ impl Described {
         }
         let etag = text(headers, header::ETAG);
         let last_modified = text(headers, header::LAST_MODIFIED);
-        if etag.is_none() && last_modified.is_none() {
-            return Err(Unsuited("does not say which version it is (ETag or Last-Modified)"));
+        if !etag.as_deref().is_some_and(is_strong) && last_modified.is_none() {
+            let why = "does not say which version it is (a strong ETag, or Last-Modified)";
+            return Err(Unsuited(why));
         }
         let layout = Layout::of_length(length).map_err(ManifestError::TooLarge)?;
         let mime = text(headers, header::CONTENT_TYPE).unwrap_or_default();
@@ -62,8 +63,7 @@ impl Described {
     /// Whether the content is certainly the one that the manifest has: the origin has only
     /// sent it once more.
     pub fn is_version_of(&self, manifest: &Manifest) -> bool {
-        let is_strong = |etag: &String| !etag.starts_with("W/");
-        self.etag.as_ref().is_some_and(is_strong)
+        self.etag.as_deref().is_some_and(is_strong)
             && self.etag == manifest.etag
             && self.last_modified == manifest.last_modified
             && self.layout == manifest.layout
@@ -91,6 +91,11 @@ pub fn still_shared(
     manifest: &Manifest,
 ) -> Result<Option<String>, ManifestError> {
     Ok(check_shared(headers)?.or_else(|| manifest.cache_control.clone()))
+}
+
+/// Whether an `ETag` tells any two bodies apart (RFC 9110 section 8.8.1).
+fn is_strong(etag: &str) -> bool {
+    !etag.starts_with("W/")
 }
 
 /// How long the answer has been in caches on its way (RFC 9111 section 5.1).
@@ -167,7 +172,10 @@ mod tests {
 
     #[test]
     fn what_is_for_one_visitor_or_cannot_be_put_together_is_refused() {
-        let cases: [(&[Change], _); 10] = [
+        let weak: [Change; 3] =
+            [(header::ETAG, None), (header::ETAG, Some("W/\"1\"")), (header::LAST_MODIFIED, None)];
+        let cases: [(&[Change], _); 11] = [
+            (&weak, ("unsuited", 422)),
             (&[(header::CACHE_CONTROL, Some("private"))], ("personal", 403)),
             (&[(header::CACHE_CONTROL, Some("no-store"))], ("personal", 403)),
             (
