@@ -15,6 +15,8 @@ const SUCCESSOR = "dcdn:successor";
 const SUCCEED = "dcdn:succeed";
 const SUCCESSION_MS = 20_000;
 
+const isPage = /^(text\/html|application\/xhtml)/i;
+
 let worker; // once it is ready
 let starting;
 let offline = false; // the last page that was opened came out of the cache
@@ -230,7 +232,7 @@ function openPage(event) {
     // What Firefox makes of a server that cannot be reached, instead of a rejection.
     if (response.type === "error") throw new TypeError("the page could not be preloaded");
     // Now, because later the browser has begun to read it.
-    if (response.ok) copy = response.clone();
+    if (response.ok && isPage.test(response.headers.get("Content-Type"))) copy = response.clone();
     return response;
   });
   event.respondWith(

@@ -136,6 +136,20 @@ pub async fn put(cache: &str, path: &str, response: &Response) -> Result<(), Err
     Ok(())
 }
 
+/// Brings the named cache down to so many entries. Those that were written first go.
+///
+/// # Errors
+/// If the cache cannot be read or written.
+pub async fn trim(cache: &str, entries: u32) -> Result<(), Error> {
+    let cache = open(cache).await?;
+    let requests = Array::from(&JsFuture::from(cache.keys()).await?);
+    let excess = requests.length().saturating_sub(entries);
+    for request in requests.slice(0, excess).iter() {
+        JsFuture::from(cache.delete_with_request(&request.unchecked_into())).await?;
+    }
+    Ok(())
+}
+
 /// Reads an entry of the named cache, without making the cache if there is none.
 ///
 /// # Errors

@@ -284,7 +284,7 @@ async fn a_whole_answer_without_validators_is_passed_on_as_it_is() {
 
 #[wasm_bindgen_test]
 async fn bytes_that_change_under_the_same_validator_after_some_were_right_are_an_error() {
-    const LENGTH: usize = 9_000_000;
+    const LENGTH: usize = 20_000_000;
     let (origin, old, new) = (Origin::new(), bytes(55, LENGTH), bytes(56, LENGTH));
     let manifest = origin.put_shared("/same.jpg", &old, "\"v1\"");
     let worker = Worker::start().await;

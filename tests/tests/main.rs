@@ -38,6 +38,7 @@ mod flash_crowd;
 mod full_store;
 mod harness;
 mod kept;
+mod kept_pages;
 mod large_file;
 mod lifetime;
 mod lost_peer;
