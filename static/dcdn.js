@@ -401,7 +401,7 @@ function welcome({ compatible, enabled, peers, consent, persist }) {
     const reason = 'the page and its service worker are of different versions';
     status = { mode: 'http', reason };
   } else if (!enabled) {
-    status = { mode: 'http', reason: 'the site has switched DCDN off' };
+    status = { mode: 'http', reason: 'DCDN has been switched off' };
     remove();
   } else {
     const obstacle = !peers ? 'no WebRTC' : !consent ? 'the visitor has not consented to peers' : null;

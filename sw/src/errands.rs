@@ -53,7 +53,7 @@ impl Engine {
                 bytes
             }
             Errand::Clear => self.clear().await,
-            Errand::Unregister => self.leave().await,
+            Errand::Unregister => self.leave(Some(client)).await,
         };
         Outcome { ok: true, bytes, error: None }
     }

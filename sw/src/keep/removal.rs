@@ -76,20 +76,25 @@ impl Engine {
         bytes
     }
 
-    /// The site wants DCDN no more, as this configuration says: the pages that were told
-    /// otherwise hear of it, and nothing is left behind.
+    /// The site wants DCDN no more, as this configuration says.
     pub async fn switch_off(self: &Rc<Self>, config: SiteConfig) {
-        self.state().site.config = config.clone();
-        for (_, page) in self.state().pages.greeted() {
-            page.configure(config.clone());
-        }
-        self.leave().await;
+        self.state().site.config = config;
+        self.leave(None).await;
     }
 
     /// Removes everything of ours from this browser, and keeps nothing from now on.
-    /// Pages that are open go on over plain HTTP.
-    pub async fn leave(self: &Rc<Self>) -> u64 {
-        self.state().site.config.enabled = false;
+    /// Pages that are open hear of it, but for the one that wants it and waits for the end,
+    /// and go on over plain HTTP.
+    pub async fn leave(self: &Rc<Self>, wanted_by: Option<&str>) -> u64 {
+        {
+            let mut state = self.state();
+            state.site.config.enabled = false;
+            for (client, page) in state.pages.greeted() {
+                if wanted_by != Some(client) {
+                    page.configure(state.site.config.clone());
+                }
+            }
+        }
         let bytes = self.let_all_go();
         self.chore(async {
             // What the browser refuses to do here, the page tries once more.
