@@ -4,7 +4,7 @@ use dcdn_protocol::ByteRange;
 use web_sys::{Headers, ReadableStream, Response, ResponseInit};
 
 use crate::error::Error;
-use crate::origin::Meta;
+use crate::origin::{Meta, is_strong};
 use crate::range::{RangeSpec, Resolved};
 
 /// Status, headers and bytes of an answer.
@@ -19,11 +19,12 @@ pub struct Answer {
 }
 
 /// Answers a request for `spec` of the content that `meta` describes. `if_range`
-/// is the request's header: a range of another version is answered whole (RFC
-/// 9110 section 13.1.5). `media` caps open-ended ranges.
+/// is the request's header: a range of another version is answered whole, and of a weak
+/// `ETag` nobody knows (RFC 9110 section 13.1.5). `media` caps open-ended ranges.
 pub fn answer(spec: RangeSpec, if_range: Option<&str>, meta: &Meta, media: bool) -> Answer {
     let current = if_range.is_none_or(|validator| {
-        [&meta.etag, &meta.last_modified].iter().any(|ours| ours.as_deref() == Some(validator))
+        let ours = [&meta.etag, &meta.last_modified];
+        is_strong(validator) && ours.iter().any(|ours| ours.as_deref() == Some(validator))
     });
     let spec = if current { spec } else { RangeSpec::Whole };
     let (status, range) = match spec.resolve(meta.length, media) {
@@ -116,5 +117,14 @@ mod tests {
         assert_eq!(answer(range, Some("\"v1\""), &meta(), false).status, 206);
         assert_eq!(answer(range, Some("monday"), &meta(), false).status, 206);
         assert_eq!(answer(range, Some("\"v0\""), &meta(), false).status, 200);
+    }
+
+    #[test]
+    fn a_weak_etag_does_not_allow_a_range() {
+        let weak = Meta { etag: Some("W/\"v1\"".to_owned()), ..meta() };
+        let range = RangeSpec::Closed(5, 9);
+        assert_eq!(answer(range, Some("W/\"v1\""), &weak, false).status, 200);
+        assert_eq!(answer(range, Some("\"v1\""), &weak, false).status, 200);
+        assert_eq!(answer(range, Some("monday"), &weak, false).status, 206);
     }
 }

@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::js::{epoch_ms, property, scope};
 use crate::pages::ClientId;
 use crate::range::{MEDIA_CAP, RangeSpec};
-use crate::route::{self, Asked};
+use crate::route::{self, Asked, CONDITIONS};
 use crate::session::{Opening, Reader, SessionId};
 
 mod ahead;
@@ -59,6 +59,7 @@ impl Engine {
             cache: &text(request, "cache"),
             authorized: header("Authorization").is_some(),
             has_integrity: !request.integrity().is_empty(),
+            is_conditional: CONDITIONS.iter().any(|name| header(name).is_some()),
             range: range.as_deref(),
         };
         if !route::is_ours(&asked) || route::turns_off(&request.referrer()) {

@@ -14,6 +14,10 @@ const SEGMENT_ENDINGS: [&str; 4] = ["m4s", "cmfv", "cmfa", "ts"];
 /// Those that scripts read streams from part by part, too.
 const STREAM_ENDINGS: [&str; 7] = ["mp4", "m4v", "m4a", "webm", "aac", "mp3", "opus"];
 
+/// The conditions that the origin answers with 304 or 412. (`If-Range` is not one of them.)
+pub const CONDITIONS: [&str; 4] =
+    ["If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"];
+
 /// What of a request decides.
 #[derive(Clone, Debug)]
 pub struct Asked<'a> {
@@ -29,6 +33,8 @@ pub struct Asked<'a> {
     pub authorized: bool,
     /// Whether it carries subresource integrity.
     pub has_integrity: bool,
+    /// Whether it has a condition of the page's own, `If-None-Match` for one.
+    pub is_conditional: bool,
     /// `Range`, if it is there.
     pub range: Option<&'a str>,
 }
@@ -36,7 +42,7 @@ pub struct Asked<'a> {
 /// Whether the worker answers the request. `false` leaves it to the browser.
 pub fn is_ours(asked: &Asked<'_>) -> bool {
     let Some(url) = asked.url else { return false };
-    if !asked.is_get || asked.authorized || asked.has_integrity {
+    if !asked.is_get || asked.authorized || asked.has_integrity || asked.is_conditional {
         return false;
     }
     // The page wants to go past caches (or not past one), and we are a cache.
@@ -107,6 +113,7 @@ mod tests {
             cache: "default",
             authorized: false,
             has_integrity: false,
+            is_conditional: false,
             range: None,
         }
     }
@@ -152,6 +159,7 @@ mod tests {
         assert!(!is_ours(&Asked { url: None, ..image() }));
         assert!(!is_ours(&Asked { authorized: true, ..image() }));
         assert!(!is_ours(&Asked { has_integrity: true, ..image() }));
+        assert!(!is_ours(&Asked { is_conditional: true, ..image() }));
         assert!(!is_ours(&Asked { url: Some("/dcdn/logo.png"), ..image() }));
         for cache in ["no-store", "reload", "only-if-cached"] {
             assert!(!is_ours(&Asked { cache, ..image() }));

@@ -61,6 +61,7 @@ async fn requests_that_are_not_for_a_shared_copy_go_past_the_worker(engine: Engi
     let requests = [
         json!({"headers": {"Authorization": "Basic YTpi"}}),
         json!({"headers": {"Range": "bytes=0-99,200-299"}}),
+        json!({"headers": {"If-None-Match": "\"another\""}}),
         json!({"cache": "no-store"}),
         json!({"cache": "reload"}),
         json!({"integrity": integrity}),
