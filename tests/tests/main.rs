@@ -55,6 +55,7 @@ mod plain_http;
 mod players;
 mod policies;
 mod prefetched;
+mod ranges;
 mod returned;
 mod second_visitor;
 mod seeks;
