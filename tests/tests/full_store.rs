@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 use dcdn_tests::site::EMPTY_PAGE;
-use dcdn_tests::{Arrival, Proxy, Server, Site, Visitor};
+use dcdn_tests::{Arrival, Engine, Proxy, Server, Site, Visitor};
 use serde_json::json;
 
-use crate::SERVER;
+use crate::{PATIENT, SERVER};
 
 /// Bytes of the store.
 const BUDGET: u64 = 20_000_000;
@@ -17,17 +17,20 @@ const SETTLED: &str = "
     await until('the store to settle', async () => (await catalogue())?.settled);
     return storeSize();";
 
-#[tokio::test]
-async fn of_forty_files_the_newest_are_kept_within_the_budget_and_all_arrive_whole() -> Result<()> {
+in_each_engine!(of_forty_files_the_newest_are_kept_within_the_budget_and_all_arrive_whole);
+async fn of_forty_files_the_newest_are_kept_within_the_budget_and_all_arrive_whole(
+    engine: Engine,
+) -> Result<()> {
     let site = Site::new()?;
     let files: Vec<String> = (0..FILES).map(|number| format!("/media/{number}.jpg")).collect();
     for file in &files {
         site.random(file, FILE)?;
     }
     let budget = BUDGET.to_string();
-    let options = [SERVER, &["--store-bytes", &budget]].concat();
+    let options = [PATIENT, &["--store-bytes", &budget]].concat();
     let server = Server::start(site.root(), &options).await?;
-    let (visitor, other) = tokio::try_join!(Visitor::arrive(), Visitor::arrive())?;
+    let (visitor, other) =
+        tokio::try_join!(Visitor::arrive_with(engine), Visitor::arrive_with(engine))?;
     visitor.install(&server.url(EMPTY_PAGE)).await?;
 
     for file in &files {
@@ -83,9 +86,10 @@ async fn a_browser_without_room_shows_everything_and_keeps_what_it_can() -> Resu
     visitor.close().await
 }
 
-#[tokio::test]
-async fn a_film_longer_than_the_store_leaves_room_for_others_and_keeps_what_was_seen_last()
--> Result<()> {
+in_each_engine!(a_film_longer_than_the_store_leaves_room_for_others_and_keeps_what_was_seen_last);
+async fn a_film_longer_than_the_store_leaves_room_for_others_and_keeps_what_was_seen_last(
+    engine: Engine,
+) -> Result<()> {
     const FILM: &str = "/media/film.mp4";
     let site = Site::new()?;
     site.random(FILM, 24_000_000)?;
@@ -94,7 +98,7 @@ async fn a_film_longer_than_the_store_leaves_room_for_others_and_keeps_what_was_
     let server = Server::start(site.root(), &options).await?;
     // Of what comes faster than it is written, the store keeps what it can.
     let thin = Proxy::capped(server.address(), 6_000_000).await?;
-    let visitor = Visitor::arrive().await?;
+    let visitor = Visitor::arrive_with(engine).await?;
     visitor.install(&thin.url(EMPTY_PAGE)).await?;
     visitor.fetched("/media/a.jpg").await?;
     visitor.holds(&site, &["/media/a.jpg"]).await?;
