@@ -2,19 +2,21 @@
 
 use anyhow::Result;
 use dcdn_tests::site::{EMPTY_PAGE, IMAGE, PAGE, VIDEO};
-use dcdn_tests::{Media, Proxy, Server, Site, Visitor};
+use dcdn_tests::{Engine, Media, Proxy, Server, Site, Visitor};
 
-use crate::SERVER;
+use crate::PATIENT;
 
-#[tokio::test]
-async fn without_ranges_all_is_right_and_the_second_visitor_gets_most_from_the_first() -> Result<()>
-{
+in_each_engine!(without_ranges_all_is_right_and_the_second_visitor_gets_most_from_the_first);
+async fn without_ranges_all_is_right_and_the_second_visitor_gets_most_from_the_first(
+    engine: Engine,
+) -> Result<()> {
     let site = Site::new()?;
-    let server = Server::start(site.root(), SERVER).await?;
+    let server = Server::start(site.root(), PATIENT).await?;
     // Not so fast that everything has come before a peer is connected.
     let line = Proxy::capped(server.address(), 1_000_000).await?;
     let origin = Proxy::rangeless(&line.address()).await?;
-    let (first, second) = tokio::try_join!(Visitor::arrive(), Visitor::arrive())?;
+    let (first, second) =
+        tokio::try_join!(Visitor::arrive_with(engine), Visitor::arrive_with(engine))?;
     let media = Media::over_plain_http(&first, &server, &site).await?;
     first.install(&origin.url(EMPTY_PAGE)).await?;
     first.open(&origin.url(PAGE)).await?;
