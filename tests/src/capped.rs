@@ -39,9 +39,22 @@ impl Proxy {
         path: &'static str,
         bytes_per_second: u32,
     ) -> Result<Self> {
+        Ok(Self::metered_at(server, path, bytes_per_second).await?.0)
+    }
+
+    /// The same, with a count of what has passed.
+    ///
+    /// # Errors
+    /// If there is no free port.
+    pub async fn metered_at(
+        server: &str,
+        path: &'static str,
+        bytes_per_second: u32,
+    ) -> Result<(Self, Passed)> {
         let server = server.to_owned();
         let line = Line::new(bytes_per_second);
-        Self::start(move |request| {
+        let passed = Passed(line.clone());
+        let proxy = Self::start(move |request| {
             let (server, line) = (server.clone(), line.clone());
             async move {
                 let is_capped = request.head.path().starts_with(path);
@@ -58,8 +71,19 @@ impl Proxy {
                     asked = copy(&mut from_client, &mut to_server) => asked.map(drop),
                 }
             }
-        })
-        .await
+        });
+        Ok((proxy.await?, passed))
+    }
+}
+
+/// What has passed a capped proxy.
+#[derive(Clone, Debug)]
+pub struct Passed(Line);
+
+impl Passed {
+    /// Bytes so far, with the heads of answers.
+    pub fn bytes(&self) -> u64 {
+        self.0.0.total_bytes_consumed() as u64
     }
 }
 
