@@ -17,7 +17,6 @@ use crate::error::Error;
 use crate::js::{epoch_ms, sha256};
 use crate::origin::{self, Described, Meta};
 use crate::session::{ManifestState, SessionId};
-use crate::store;
 use crate::store::Known;
 
 /// How long a known content waits to hear from the coordination server that it is still
@@ -44,11 +43,7 @@ impl Engine {
             (session.url.clone(), session.config.coord.clone(), known)
         };
         let stored = match known {
-            Some(content) => store::manifest(&url)
-                .await
-                .ok()
-                .flatten()
-                .filter(|known| known.manifest.content_id() == content),
+            Some(content) => self.stored_manifest(&url, content).await,
             None => None,
         };
         if let Some(known) = stored.as_ref().filter(|it| !check && self.needs_no_check(it)) {
@@ -158,6 +153,7 @@ impl Engine {
                     session.describe(meta, Some(manifest.layout));
                 }
                 session.manifest = ManifestState::Ready(Rc::clone(&manifest));
+                state.manifests.note(&known);
                 let catalogue = &mut state.catalogue;
                 catalogue.describe(&manifest.url, content, manifest.layout, epoch_ms());
                 Some(catalogue.chunks(content))
@@ -360,7 +356,7 @@ impl Engine {
             return;
         };
         let content = manifest.content_id();
-        let bytes = store::chunk(content, chunk).await.ok().flatten();
+        let bytes = self.stored_chunk(id, content, chunk).await;
         if let Some(bytes) = bytes
             && is_right(&bytes, manifest.hash_of(chunk)).await
             && self.accept(id, chunk, bytes.clone(), Source::Cache)

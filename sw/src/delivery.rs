@@ -127,6 +127,9 @@ impl Engine {
         };
         let id = self.start_session(&call.url, config, call.segment);
         if known {
+            if let Some(offset) = call.spec.start() {
+                self.read_early(id, offset);
+            }
             let engine = Rc::clone(self);
             let check = call.must_check;
             let settled =

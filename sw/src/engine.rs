@@ -15,6 +15,7 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::Response;
 
 use crate::catalogue::Catalogue;
+use crate::early::Manifests;
 use crate::error::Error;
 use crate::js::{now, seed};
 use crate::keep::Keeper;
@@ -48,6 +49,8 @@ pub struct State {
     pub pages: Pages,
     /// Whether the coordination server answers, if a page will ask for it.
     pub probe: Option<Probe>,
+    /// Manifests that need not be read again.
+    pub manifests: Manifests,
     /// Conduct of the connections, shared by all cores.
     pub network: Network,
     /// Contents on their way.

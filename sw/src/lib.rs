@@ -24,6 +24,7 @@ pub mod catalogue;
 mod chunks;
 mod content;
 mod delivery;
+mod early;
 mod engine;
 mod errands;
 pub mod error;

@@ -15,6 +15,7 @@ use gloo_timers::callback::Timeout;
 use web_sys::{AbortController, Response};
 
 use crate::chunks::{Chunks, Sources, Tail};
+use crate::early::Early;
 use crate::origin::Meta;
 use crate::pages::ClientId;
 
@@ -71,6 +72,8 @@ pub struct Session {
     /// Where each chunk came from that was not in the store before: what is read
     /// from the store later was not for free.
     pub fetched: VecMap<ChunkIndex, Sources>,
+    /// What its first reader needs, from the store.
+    pub early: Option<Early>,
     /// Chunks whose beginning is still to be fetched, once there is a manifest.
     pub tails: Vec<Tail>,
     /// Whether anything from peers or store has been accepted: from then on the
@@ -129,6 +132,7 @@ impl Session {
             awaited: VecSet::new(),
             chunks: Chunks::default(),
             fetched: VecMap::new(),
+            early: None,
             tails: Vec::new(),
             relies_on_manifest: false,
             agreed: false,

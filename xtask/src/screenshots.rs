@@ -70,7 +70,7 @@ const PAGES: [Page; 3] = [
     Page {
         name: "dashboard",
         path: "/dcdn/",
-        until: once!("document.querySelector('#peers-line path').getAttribute('d').length > 20"),
+        until: once!("document.querySelector('#peers-line path')?.getAttribute('d')?.length > 20"),
     },
 ];
 
