@@ -64,7 +64,7 @@ const PAGES: [Page; 3] = [
         name: "overlay",
         path: "/?dcdn=debug",
         until: once!(
-            "document.querySelector('dcdn-overlay')?.shadowRoot.querySelectorAll('svg rect').length > 14"
+            "[...document.querySelectorAll('.work img')].every((it) => it.complete) && /[1-9] peers?/.test(document.querySelector('dcdn-overlay')?.shadowRoot.textContent)"
         ),
     },
     Page {
