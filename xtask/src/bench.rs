@@ -62,8 +62,8 @@ fn decisions(workspace: &Workspace, options: &[String]) -> Result<()> {
     Ok(bench.run()?)
 }
 
-/// Asks the C library for large pages: a crowd's memory is walked through at random.
-const LARGE_PAGES: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
+/// Asks the simulator's allocator for large pages: a crowd's memory is walked through at random.
+const LARGE_PAGES: (&str, &str) = ("_RJEM_MALLOC_CONF", "thp:always,metadata_thp:auto");
 
 /// Hundreds of millions of events: without optimisation that takes an hour.
 fn simulate(workspace: &Workspace, options: &[String]) -> Result<()> {

@@ -18,6 +18,7 @@ use std::collections::VecDeque;
 
 use dcdn_protocol::{ChunkIndex, ChunkSet};
 use dcdn_swarm::{Command, Download, Input, Link, Network, Timestamp};
+use smallvec::SmallVec;
 
 use self::app::App;
 use self::holdings::Holdings;
@@ -399,7 +400,7 @@ impl Viewer {
         self.sessions.iter_mut().find(|session| session.slot == slot)
     }
 
-    fn slots_where(&self, applies: impl Fn(&Session) -> bool) -> Vec<Slot> {
+    fn slots_where(&self, applies: impl Fn(&Session) -> bool) -> SmallVec<[Slot; 4]> {
         self.sessions.iter().filter(|it| applies(it)).map(|session| session.slot).collect()
     }
 

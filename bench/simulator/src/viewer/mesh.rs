@@ -287,7 +287,7 @@ impl Viewer {
         self.members[place].link = Some(link);
         self.members[place].calling = false;
         self.ask(place, ctx);
-        let ready: Vec<Slot> = self.slots_where(|it| it.manifest == Manifest::Ready);
+        let ready = self.slots_where(|it| it.manifest == Manifest::Ready);
         for slot in ready {
             self.introduce(slot, peer, ctx);
         }

@@ -83,12 +83,15 @@ impl Viewer {
                     topic.news = (topic.news.0.min(chunk), topic.news.1.max(chunk));
                 }
                 let (first, last) = topic.news;
-                let Some(since) = topic.interested else { continue };
-                if first > last || topic.holds.cover(first, last) {
+                let Some(since) = topic.interested.filter(|_| first <= last) else { continue };
+                let at = topic.told_at + u64::from(have_interval_ms(now - since));
+                // Before the peer's holding is looked at, which is somewhere else in memory.
+                let is_later = at > now + early && at >= next;
+                if is_later || topic.holds.cover(first, last) {
                     continue;
                 }
-                match topic.told_at + u64::from(have_interval_ms(now - since)) {
-                    at if at > now + early => next = next.min(at),
+                match at {
+                    at if at > now + early => next = at,
                     // One at a time: the others are looked at again at once.
                     _ if due.is_some() => next = next.min(now + 1),
                     _ => due = Some(topic.content),
