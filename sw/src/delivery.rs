@@ -62,12 +62,18 @@ impl Engine {
             is_conditional: CONDITIONS.iter().any(|name| header(name).is_some()),
             range: range.as_deref(),
         };
-        if !route::is_ours(&asked) || route::turns_off(&request.referrer()) {
+        let Some(url) = url.as_deref().filter(|_| route::is_ours(&asked)) else { return false };
+        let referrer = request.referrer();
+        let page = route::path_of(&referrer);
+        let in_one_piece = !matches!(asked.destination, "video" | "audio");
+        if route::turns_off(&referrer)
+            || (in_one_piece && self.is_on_its_own(page) && !self.holds_all(url))
+        {
             return false;
         }
         let state = self.state();
-        let config = state.site.config_for(route::path_of(&request.referrer()));
-        let refused = url.is_some_and(|url| state.site.is_refused(&url, epoch_ms()));
+        let config = state.site.config_for(page);
+        let refused = state.site.is_refused(url, epoch_ms());
         config.enabled && config.policy != PolicyName::Http && !refused
     }
 
@@ -322,7 +328,8 @@ impl Engine {
     }
 
     /// Something begins for which pages must keep the worker alive.
-    pub fn begin_work(&self) {
+    pub fn begin_work(self: &Rc<Self>) {
+        self.watch_silence();
         let mut state = self.state();
         state.open_readers += 1;
         if state.open_readers == 1 {

@@ -8,7 +8,7 @@ use vecmap::VecMap;
 
 use dcdn_protocol::message::shim::{PageEvent, ToShim};
 use dcdn_protocol::{ChunkIndex, ContentId, SiteConfig};
-use dcdn_swarm::{Command, Download, Input, Link, Network, Settings};
+use dcdn_swarm::{Command, Download, Input, Link, Network, Settings, Timestamp};
 use futures::channel::oneshot;
 use gloo_timers::callback::Timeout;
 use wasm_bindgen_futures::spawn_local;
@@ -62,6 +62,10 @@ pub struct State {
     pub open_readers: usize,
     /// Dropped when there are none any more.
     pub until_idle: Vec<oneshot::Sender<()>>,
+    /// When an event was last heard of.
+    pub heard: Timestamp,
+    /// Whether it is being watched how long that is ago.
+    pub watches: bool,
     /// Next reader's number.
     pub next_reader: u32,
     next_session: u32,

@@ -31,6 +31,7 @@ pub mod error;
 mod follow;
 mod js;
 mod keep;
+mod lifetime;
 mod origin;
 mod pages;
 mod peers;
@@ -89,6 +90,7 @@ impl Worker {
     /// Answers a request, ours or not.
     pub fn respond(&self, event: FetchEvent) -> Promise {
         let engine = Rc::clone(&self.0);
+        engine.heard();
         future_to_promise(async move { engine.respond(event).await.map(JsValue::from) })
     }
 
@@ -103,6 +105,7 @@ impl Worker {
 
     /// Takes a `message` event.
     pub fn message(&self, event: &ExtendableMessageEvent) {
+        self.0.heard();
         self.0.message(event);
     }
 
