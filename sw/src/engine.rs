@@ -33,6 +33,10 @@ const LINGER_MS: u32 = 15_000;
 /// of whom nothing is known yet is taken to send a chunk.
 const SEGMENT_SLACK: u32 = 2;
 
+/// And it has no more than this, whatever the slack: players take a request for dead whose bytes do not come,
+/// video.js after one and a half times what a segment plays, Shaka Player after 5 s.
+const MAX_SEGMENT_SLACK: Duration = Duration::from_millis(2500);
+
 /// The worker's state and the loop around it.
 pub struct Engine(RefCell<State>);
 
@@ -117,7 +121,7 @@ impl Engine {
         let slack = Duration::from_millis(config.slack_ms.into());
         let settings = Settings {
             policy: config.policy,
-            slack: if segment { slack / SEGMENT_SLACK } else { slack },
+            slack: if segment { (slack / SEGMENT_SLACK).min(MAX_SEGMENT_SLACK) } else { slack },
             slack_percent: config.slack_percent,
             mixed_http_percent: config.mixed_http_percent,
             among_peers: segment && state.pages.links().next().is_some(),
