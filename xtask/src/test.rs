@@ -1,9 +1,12 @@
 //! `cargo xtask test`: every check and test there is, in the order in which failures are
 //! cheapest to find.
 
+use std::io::{self, Write};
+use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, ensure};
 use clap::ValueEnum;
 use xshell::{Cmd, cmd};
 
@@ -41,6 +44,12 @@ enum Step {
 
 /// Crates that run in a browser. Their tests do too.
 const BROWSER_CRATES: [&str; 3] = ["dcdn-plain", "dcdn-page-shim", "dcdn-sw"];
+
+/// End-to-end tests that mostly wait, by the beginning of their names.
+const LIFETIME: &str = "lifetime::";
+
+/// Seconds that they wait: browsers have limits of 30 s and of 5 minutes.
+const LIFETIME_S: &str = "330";
 
 /// Folders with packages of npm: the players and what looks at pages; the sample for Vite.
 const NPM_FOLDERS: [&str; 2] = [npm::PLAYERS, "docs/samples/vite"];
@@ -102,25 +111,7 @@ impl Step {
             Self::WasmTest => wasm_test(workspace),
             Self::Build => build::run(workspace, build::Options::default()).map(drop),
             Self::Size => budget::run(workspace),
-            Self::E2e => {
-                let browser = tools::ensure_browser(workspace)?;
-                let driver = tools::ensure_driver(workspace)?;
-                let firefox = tools::ensure_firefox(workspace)?;
-                let nginx = tools::ensure_nginx(workspace)?;
-                let caddy = tools::ensure_caddy(workspace)?;
-                let curl = tools::ensure_curl(workspace)?;
-                let redis = tools::ensure_redis(workspace)?;
-                package::run(workspace)?;
-                for folder in NPM_FOLDERS {
-                    npm::fetch(workspace, folder)?;
-                }
-                // Each test has several browsers.
-                let tests = cmd!(sh, "cargo test --package dcdn-tests -- --test-threads=2");
-                let tests = tests.env("CHROMIUM", browser.program).env("CHROMEDRIVER", driver);
-                let tests = tests.env("FIREFOX", firefox).env("NGINX", nginx);
-                let tests = tests.env("CADDY", caddy).env("CURL", curl);
-                perform(&tests.env("REDIS_SERVER", redis))
-            }
+            Self::E2e => e2e(workspace),
         }
     }
 }
@@ -174,6 +165,39 @@ fn wasm_test(workspace: &Workspace) -> Result<()> {
             .env("WASM_BINDGEN_TEST_TIMEOUT", "300");
         perform(&tests)?;
     }
+    Ok(())
+}
+
+/// Real browsers against the server. What mostly waits runs beside the rest, whose time it does
+/// not take.
+fn e2e(workspace: &Workspace) -> Result<()> {
+    let sh = &workspace.shell;
+    let environment = [
+        ("CHROMIUM", tools::ensure_browser(workspace)?.program),
+        ("CHROMEDRIVER", tools::ensure_driver(workspace)?),
+        ("FIREFOX", tools::ensure_firefox(workspace)?),
+        ("NGINX", tools::ensure_nginx(workspace)?),
+        ("CADDY", tools::ensure_caddy(workspace)?),
+        ("CURL", tools::ensure_curl(workspace)?),
+        ("REDIS_SERVER", tools::ensure_redis(workspace)?),
+    ];
+    package::run(workspace)?;
+    for folder in NPM_FOLDERS {
+        npm::fetch(workspace, folder)?;
+    }
+    perform(&cmd!(sh, "cargo test --package dcdn-tests --no-run"))?;
+    let lives =
+        cmd!(sh, "cargo test --package dcdn-tests --test e2e -- --test-threads=6 {LIFETIME}");
+    let lives = lives.envs(environment.clone()).env("DCDN_LIFETIME_S", LIFETIME_S);
+    let mut lives = Command::from(lives);
+    let lives = thread::spawn(move || lives.output());
+    // Each test has several browsers.
+    let rest = cmd!(sh, "cargo test --package dcdn-tests -- --test-threads=2 --skip {LIFETIME}");
+    let rest = perform(&rest.envs(environment));
+    let lives = lives.join().map_err(|_| anyhow!("no output of {LIFETIME}"))??;
+    io::stdout().write_all(&lives.stdout)?;
+    rest?;
+    ensure!(lives.status.success(), "{LIFETIME} {}", String::from_utf8_lossy(&lives.stderr));
     Ok(())
 }
 
