@@ -19,6 +19,7 @@ pub mod dressed;
 pub mod far;
 pub mod fault;
 mod firefox;
+pub mod gated;
 pub mod media;
 mod process;
 pub mod proxy;

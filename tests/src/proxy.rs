@@ -1,6 +1,6 @@
 //! Proxies before the server: what they have in common. What each does to the requests
 //! that pass is in a file of its own: [`crate::capped`], [`crate::counted`], [`crate::dressed`],
-//! [`crate::far`], [`crate::fault`], [`crate::rangeless`], [`crate::released`] and
+//! [`crate::far`], [`crate::fault`], [`crate::gated`], [`crate::rangeless`], [`crate::released`] and
 //! [`crate::watched`].
 
 use std::io;

@@ -18,21 +18,23 @@ pub const HELD: &str = "
     await until('the store to settle', async () => (await catalogue())?.settled);
     return (await storeSize()).bytes;";
 
-#[tokio::test]
-async fn what_is_half_stored_is_completed_and_no_more_is_asked_of_the_origin() -> Result<()> {
+in_each_engine!(what_is_half_stored_is_completed_and_no_more_is_asked_of_the_origin);
+async fn what_is_half_stored_is_completed_and_no_more_is_asked_of_the_origin(
+    engine: Engine,
+) -> Result<()> {
     let site = Site::new()?;
     site.random(FILM, usize::try_from(FILM_BYTES)?)?;
     let server = Server::start(site.root(), SERVER).await?;
     let thin = Proxy::capped(server.address(), THIN).await?;
-    let visitor = Visitor::arrive().await?;
+    let visitor = Visitor::arrive_with(engine).await?;
     visitor.install(&thin.url(EMPTY_PAGE)).await?;
     let some = "begun(args[0], async () => (await chunkEntries()).length >= 8)";
     let _: () = visitor.eval(some, &[json!(FILM)]).await?;
-    let _: () = visitor.eval("window.begunFetch.reader.cancel()", &[]).await?;
-    let held: u64 = visitor.run(HELD, &[]).await?;
-    assert!(held < FILM_BYTES, "all has come before it was cancelled");
+    // Ends what has begun.
     visitor.open(&thin.url(EMPTY_PAGE)).await?;
     visitor.ready().await?;
+    let held: u64 = visitor.run(HELD, &[]).await?;
+    assert!(held < FILM_BYTES, "all has come before the page was left");
     let before = server.metric("dcdn_origin_bytes_total").await?;
 
     let film = visitor.fetched(FILM).await?;
@@ -46,8 +48,8 @@ async fn what_is_half_stored_is_completed_and_no_more_is_asked_of_the_origin() -
     visitor.close().await
 }
 
-in_each_engine!(what_is_damaged_is_fetched_and_stored_again);
-async fn what_is_damaged_is_fetched_and_stored_again(engine: Engine) -> Result<()> {
+in_each_engine!(what_is_damaged_or_missing_is_fetched_and_stored_again);
+async fn what_is_damaged_or_missing_is_fetched_and_stored_again(engine: Engine) -> Result<()> {
     let site = Site::new()?;
     let server = Server::start(site.root(), SERVER).await?;
     let visitor = Visitor::arrive_with(engine).await?;
@@ -55,6 +57,10 @@ async fn what_is_damaged_is_fetched_and_stored_again(engine: Engine) -> Result<(
     visitor.fetched(IMAGE).await?;
     visitor.holds(&site, &[IMAGE]).await?;
     visitor.corrupt_store().await?;
+    let lose = "
+        const [[cache, request]] = await chunkEntries();
+        await cache.delete(request);";
+    visitor.run::<()>(lose, &[]).await?;
     visitor.open(&server.url(EMPTY_PAGE)).await?;
 
     let image = visitor.fetched(IMAGE).await?;

@@ -2,7 +2,7 @@
 //! ever gets it from this visitor.
 
 use anyhow::Result;
-use dcdn_tests::site::{EMPTY_PAGE, IMAGE};
+use dcdn_tests::site::{EMPTY_PAGE, IMAGE, PAGE, PLAIN_PAGE, VIDEO};
 use dcdn_tests::{Engine, Proxy, Server, Site, Visitor};
 use serde_json::json;
 
@@ -42,6 +42,35 @@ async fn what_the_origin_says_is_for_one_visitor_is_delivered_and_not_kept(
     let stored = visitor.stored_chunks().await?;
     assert_eq!(stored, site.chunks(IMAGE)?);
     visitor.expect_clean_console().await?;
+    visitor.close().await
+}
+
+/// By this cookie a server knows its members.
+const MEMBER: &str = "member=1";
+
+in_each_engine!(a_film_for_members_alone_plays_and_seeks_and_is_not_kept);
+async fn a_film_for_members_alone_plays_and_seeks_and_is_not_kept(engine: Engine) -> Result<()> {
+    let site = Site::new()?;
+    let own = Server::start(site.root(), SERVER).await?;
+    let gate = Proxy::gated(own.address(), VIDEO, MEMBER).await?;
+    let server = Server::before(&gate.url(""), SERVER).await?;
+    let visitor = Visitor::arrive_with(engine).await?;
+    visitor.open(&own.url(PLAIN_PAGE)).await?;
+    let film = visitor.played("#video").await?;
+    visitor.install(&server.url(EMPTY_PAGE)).await?;
+    visitor.run::<()>("document.cookie = args[0];", &[json!(MEMBER)]).await?;
+
+    // The second time it is known, and none of the worker's business.
+    for _ in 0..2 {
+        visitor.open(&server.url(PAGE)).await?;
+        assert_eq!(visitor.played("#video").await?, film);
+    }
+
+    visitor.holds(&site, &[IMAGE]).await?;
+    assert_eq!(visitor.stored_chunks().await?, site.chunks(IMAGE)?);
+    visitor.expect_clean_console().await?;
+    visitor.run::<()>("document.cookie = `${args[0]}; max-age=0`;", &[json!(MEMBER)]).await?;
+    assert_eq!(visitor.fetched(VIDEO).await?.status, 403, "to a stranger");
     visitor.close().await
 }
 
