@@ -7,7 +7,7 @@ use dcdn_tests::site::{EMPTY_PAGE, IMAGE};
 use dcdn_tests::{Engine, Server, Site, Visitor};
 use serde_json::json;
 
-use crate::SERVER;
+use crate::{PATIENT, SERVER};
 
 /// Waits for an element to say something, with `is` as the condition on its `text`.
 fn shown(id: &str, is: &str) -> String {
@@ -21,7 +21,7 @@ fn shown(id: &str, is: &str) -> String {
 in_each_engine!(who_runs_the_server_sees_what_is_shared);
 async fn who_runs_the_server_sees_what_is_shared(engine: Engine) -> Result<()> {
     let site = Site::new()?;
-    let server = Server::start(site.root(), &[SERVER, &["--policy", "basic"]].concat()).await?;
+    let server = Server::start(site.root(), &[PATIENT, &["--policy", "basic"]].concat()).await?;
     let first = Visitor::arrive_with(engine).await?;
     let second = Visitor::arrive_with(engine).await?;
     for visitor in [&first, &second] {

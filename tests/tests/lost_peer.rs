@@ -6,6 +6,8 @@ use dcdn_tests::site::{EMPTY_PAGE, IMAGE, PAGE};
 use dcdn_tests::{Engine, Media, Server, Site, Visitor};
 use serde::Deserialize;
 
+use crate::PATIENT;
+
 /// What the page knew when the first chunk from a peer came.
 #[derive(Debug, Deserialize)]
 struct FirstChunk {
@@ -20,7 +22,7 @@ async fn an_image_completes_when_the_only_peer_is_killed_in_mid_transfer(
 ) -> Result<()> {
     let site = Site::new()?;
     // Slow enough that the transfer is still on its way when its first chunk is seen.
-    let options = ["--stun", "none", "--upload-limit", "300000"];
+    let options = [PATIENT, &["--upload-limit", "300000"]].concat();
     let server = Server::start(site.root(), &options).await?;
     let (mut first, second) =
         tokio::try_join!(Visitor::arrive_with(engine), Visitor::arrive_with(engine))?;

@@ -5,14 +5,14 @@ use dcdn_tests::media::{insert_image, insert_video};
 use dcdn_tests::site::{EMPTY_PAGE, IMAGE, PAGE, VIDEO};
 use dcdn_tests::{Engine, Media, Server, Site, Visitor};
 
-use crate::SERVER;
+use crate::PATIENT;
 
 in_each_engine!(wrong_bytes_are_neither_shown_nor_stored_and_who_sent_them_is_not_asked_again);
 async fn wrong_bytes_are_neither_shown_nor_stored_and_who_sent_them_is_not_asked_again(
     engine: Engine,
 ) -> Result<()> {
     let site = Site::new()?;
-    let server = Server::start(site.root(), SERVER).await?;
+    let server = Server::start(site.root(), PATIENT).await?;
     let (liar, visitor) =
         tokio::try_join!(Visitor::arrive_with(engine), Visitor::arrive_with(engine))?;
     let media = Media::over_plain_http(&liar, &server, &site).await?;

@@ -5,7 +5,7 @@ use dcdn_tests::site::{EMPTY_PAGE, IMAGE, VIDEO};
 use dcdn_tests::{Engine, Proxy, Server, Site, Visitor};
 use serde_json::json;
 
-use crate::SERVER;
+use crate::{PATIENT, SERVER};
 
 /// Bytes per second of the origin, and of a page's uploads, where something is to be stopped in
 /// the middle: the film takes 13 s, which a busy machine does not need to begin it.
@@ -14,7 +14,7 @@ const SLOWLY: u32 = 300_000;
 in_each_engine!(a_stopped_worker_finds_its_page_and_the_peers_again);
 async fn a_stopped_worker_finds_its_page_and_the_peers_again(engine: Engine) -> Result<()> {
     let site = Site::new()?;
-    let server = Server::start(site.root(), SERVER).await?;
+    let server = Server::start(site.root(), PATIENT).await?;
     let (first, second) =
         tokio::try_join!(Visitor::arrive_with(engine), Visitor::arrive_with(engine))?;
     first.install(&server.url(EMPTY_PAGE)).await?;
@@ -76,7 +76,8 @@ async fn a_video_plays_on_to_its_end_when_the_worker_is_stopped_in_mid_stream(
 ) -> Result<()> {
     let site = Site::new()?;
     let rate = SLOWLY.to_string();
-    let server = Server::start(site.root(), &[SERVER, &["--upload-limit", &rate]].concat()).await?;
+    let server =
+        Server::start(site.root(), &[PATIENT, &["--upload-limit", &rate]].concat()).await?;
     let origin = Proxy::capped_at(server.address(), "/media/", SLOWLY).await?;
     let (first, second) =
         tokio::try_join!(Visitor::arrive_with(engine), Visitor::arrive_with(engine))?;
