@@ -6,8 +6,8 @@ use dcdn_tests::{Engine, Media, Proxy, Server, Site, Visitor};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::SERVER;
 use crate::kept::HELD;
+use crate::{PATIENT, SERVER};
 
 const FILM: &str = "/media/film.mp4";
 const FILM_BYTES: u64 = 20_000_000;
@@ -144,7 +144,7 @@ struct Progress {
 in_each_engine!(what_is_fetched_ahead_comes_from_peers);
 async fn what_is_fetched_ahead_comes_from_peers(engine: Engine) -> Result<()> {
     let site = Site::new()?;
-    let server = Server::start(site.root(), SERVER).await?;
+    let server = Server::start(site.root(), PATIENT).await?;
     let (peer, visitor) =
         tokio::try_join!(Visitor::arrive_with(engine), Visitor::arrive_with(engine))?;
     peer.install(&server.url(EMPTY_PAGE)).await?;
@@ -163,13 +163,15 @@ async fn what_is_fetched_ahead_comes_from_peers(engine: Engine) -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
-async fn a_worker_that_is_stopped_goes_on_where_it_was_and_an_aborted_one_stops() -> Result<()> {
+in_each_engine!(a_worker_that_is_stopped_goes_on_where_it_was_and_an_aborted_one_stops);
+async fn a_worker_that_is_stopped_goes_on_where_it_was_and_an_aborted_one_stops(
+    engine: Engine,
+) -> Result<()> {
     let site = Site::new()?;
     site.random(FILM, usize::try_from(FILM_BYTES)?)?;
     let server = Server::start(site.root(), SERVER).await?;
     let thin = Proxy::capped(server.address(), THIN).await?;
-    let visitor = Visitor::arrive().await?;
+    let visitor = Visitor::arrive_with(engine).await?;
     visitor.install(&thin.url(EMPTY_PAGE)).await?;
     let begin = "
         window.abort = new AbortController();
