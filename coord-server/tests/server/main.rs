@@ -9,6 +9,8 @@ mod cluster;
 mod connections;
 mod dashboard;
 mod hostile;
+#[cfg(unix)]
+mod image;
 mod manifest;
 mod operation;
 mod origin;
