@@ -6,6 +6,7 @@ const TOKEN = 'dcdn.dashboard'; // in sessionStorage
 
 const at = (id) => document.getElementById(id);
 const whole = new Intl.NumberFormat();
+const SHARE = at('share-title').textContent;
 let before; // [seconds, bytes sent] when last asked
 let refused = false;
 
@@ -22,13 +23,13 @@ function size(bytes) {
   return `${power && value < 100 ? value.toFixed(1) : Math.round(value)} ${units[power]}`;
 }
 
-/** `20 s`, `3 min`, `2 h 5 min`, `4 d 1 h`. */
+/** `20 s`, `3 min`, `2 h 5 min`, `4 d 1 h`; `1 h`, not `1 h 0 min`. */
 function age(seconds) {
   if (seconds < 60) return `${seconds} s`;
   const minutes = Math.floor(seconds / 60);
   const hours = Math.floor(minutes / 60);
-  if (hours >= 24) return `${Math.floor(hours / 24)} d ${hours % 24} h`;
-  return hours ? `${hours} h ${minutes % 60} min` : `${minutes} min`;
+  const [large, small] = hours >= 24 ? [[Math.floor(hours / 24), 'd'], [hours % 24, 'h']] : [[hours, 'h'], [minutes % 60, 'min']];
+  return [large, small].filter(([count]) => count).map((part) => part.join(' ')).join(' ');
 }
 
 const sum = (steps, field) => steps.reduce((all, step) => all + step[field], 0);
@@ -96,6 +97,9 @@ function list(id, lines) {
 function showShare({ bytes_http: origin, bytes_p2p: shared, bytes_cache: store }) {
   const sent = origin + shared;
   const percent = sent ? (100 * shared) / sent : 0;
+  // Before there is a share a sign for none, as large as that, would be all that is seen.
+  at('share').hidden = !sent;
+  write('share-title', sent ? SHARE : 'Nothing has been delivered yet: the first visitors bring the figures.');
   if (sent) {
     const unit = document.createElement('small');
     unit.textContent = '%';
