@@ -53,6 +53,11 @@ impl IntoResponse for ApiError {
         let uncached = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         let kind = Extension(ErrorKind(self.code));
         let mut response = (self.status, [uncached], kind, Json(body)).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            // RFC 9110, section 15.5.2: it says how.
+            let how = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, how);
+        }
         if let Some(time) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, time.as_secs().into());
         }

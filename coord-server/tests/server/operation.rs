@@ -197,6 +197,7 @@ async fn figures_are_for_those_at_the_machine_or_with_the_token() {
     for path in ["/dcdn/status.json", "/metrics"] {
         let without = locked.get(path).await;
         assert_eq!((without.status, without.error_code().as_str()), (401, "token"), "{path}");
+        assert_eq!(without.header("www-authenticate"), Some("Bearer"), "{path}");
         let wrong = locked.get_with(path, &[("authorization", "Bearer 0000000000000000")]).await;
         assert_eq!(wrong.status, 401, "{path}");
         let proxied = [("authorization", token.as_str()), ("x-forwarded-for", "203.0.113.7")];
