@@ -158,6 +158,23 @@ async fn expect_own(server: &Server) -> Result<()> {
                 None,
             ),
             (&[], "/healthz", 200, &[unstored, nosniff], Some(2)),
+            (&[], "/readyz", 200, &[unstored, nosniff, framed], Some(5)),
+            (
+                &[],
+                "/dcdn/status.json",
+                200,
+                &["content-type: application/json", unstored, nosniff],
+                None,
+            ),
+            (
+                &["--header", "X-Forwarded-For: 203.0.113.7"],
+                "/dcdn/status.json",
+                403,
+                &[unstored],
+                None,
+            ),
+            (&[], "/dcdn/dashboard.js", 200, &["content-type: text/javascript"], None),
+            (&[], "/dcdn/dashboard.css", 200, &["content-type: text/css"], None),
             (&[], "/metrics", 200, &["content-type: application/openmetrics-text", unstored], None),
         ],
     )
