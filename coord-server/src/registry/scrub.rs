@@ -8,6 +8,7 @@
 use std::net::IpAddr;
 
 use dcdn_protocol::message::coord::Signal;
+use smallvec::SmallVec;
 
 use crate::origin::address::is_public;
 
@@ -44,18 +45,17 @@ enum Kept {
 }
 
 fn scrub_description(sdp: String, are_neighbours: bool) -> String {
-    let lines: Vec<_> = sdp.lines().map(|line| (line, scrub_line(line, are_neighbours))).collect();
-    if lines.iter().all(|(_, kept)| *kept == Kept::Whole) {
+    // As a rule there is nothing to take out, and then no memory is needed to find that.
+    if sdp.lines().all(|line| scrub_line(line, are_neighbours) == Kept::Whole) {
         return sdp;
     }
     let mut scrubbed = String::with_capacity(sdp.len());
-    for (line, kept) in &lines {
-        let line = match kept {
-            Kept::Whole => line,
-            Kept::As(line) => line.as_str(),
+    for line in sdp.lines() {
+        match scrub_line(line, are_neighbours) {
+            Kept::Whole => scrubbed.push_str(line),
+            Kept::As(line) => scrubbed.push_str(&line),
             Kept::Nothing => continue,
-        };
-        scrubbed.push_str(line);
+        }
         scrubbed.push_str("\r\n");
     }
     scrubbed
@@ -67,7 +67,7 @@ fn scrub_line(line: &str, are_neighbours: bool) -> Kept {
     let (kind, value) = line.split_at_checked(2).unwrap_or((line, ""));
     match kind {
         "o=" => {
-            let parts: Vec<&str> = value.split_ascii_whitespace().collect();
+            let parts: SmallVec<[&str; 6]> = value.split_ascii_whitespace().collect();
             match parts[..] {
                 ["-", _, _, "IN", "IP4", "0.0.0.0" | "127.0.0.1"] => Kept::Whole,
                 [_, id, version, ..] => Kept::As(format!("o=- {id} {version} IN IP4 0.0.0.0")),
@@ -94,7 +94,7 @@ fn scrub_candidate(candidate: &str, are_neighbours: bool) -> Kept {
     if candidate.is_empty() {
         return Kept::Whole;
     }
-    let mut parts: Vec<&str> = candidate.split_ascii_whitespace().collect();
+    let mut parts: SmallVec<[&str; 24]> = candidate.split_ascii_whitespace().collect();
     let (Some(address), Some(kind)) = (parts.get(ADDRESS), parts.get(TYPE)) else {
         return Kept::Nothing;
     };
