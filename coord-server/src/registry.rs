@@ -317,7 +317,7 @@ impl Registry {
             peer.swarms.insert(place, content);
         }
         let swarm = self.swarms.entry(content).or_default();
-        swarm.enter(from, have, now);
+        swarm.enter(from, have, now, &mut self.dice);
         let how = self.limits.recommendation;
         let want = swarm.may_want(want.min(MAX_WANT).into(), self.limits.min_viewers);
         let peers = swarm.recommend(how, from, want, now, &mut self.dice);

@@ -34,8 +34,9 @@ pub(super) struct Member {
     pub peer: PeerId,
     pub place: Place,
     said_at: f64,
-    /// When its load has fallen, or would have, to one recommendation.
-    load_is_one_at: f64,
+    /// How often it was recommended, fading, and when that was so.
+    load: f32,
+    loaded_at: f32,
     /// What it has said that it holds, if that is one run.
     run: (u32, u32),
     /// Where what it reads has grown last: the chunk behind the run.
@@ -70,7 +71,8 @@ impl Member {
             peer,
             place,
             said_at: now,
-            load_is_one_at: f64::NEG_INFINITY,
+            load: 0.0,
+            loaded_at: 0.0,
             run: (0, 0),
             position: have.runs().next().map_or(0, |run| run.end),
             rate: UNKNOWN_RATE,
@@ -125,6 +127,7 @@ impl Member {
 
     /// What it holds in `ahead` seconds from now. `usual` is the rate of others, which is
     /// taken for one that has not been seen to grow; nobody holds chunks from `end` on.
+    #[inline]
     pub fn forecast(&self, now: f64, ahead: f64, usual: f64, end: u32) -> Forecast<'_> {
         let silent = now - self.said_at;
         let is_growing = silent < REPORTS;
@@ -136,16 +139,21 @@ impl Member {
     }
 
     /// How often it was recommended of late, fading.
-    pub fn load(&self, now: f64) -> f64 {
-        ((self.load_is_one_at - now) / LOAD_MEMORY).exp()
+    #[inline]
+    pub fn load(&self, now: f64) -> f32 {
+        self.load * faded(now - f64::from(self.loaded_at))
     }
 
     /// It was recommended once more, or has declined and has as many as `times` said.
-    pub fn add_load(&mut self, times: f64, now: f64) {
-        self.load_is_one_at = now + LOAD_MEMORY * (self.load(now) + times).ln();
+    pub fn add_load(&mut self, times: f32, now: f64) {
+        self.load = self.load(now) + times;
+        #[expect(clippy::cast_possible_truncation, reason = "a second in a year is near enough")]
+        let now = now as f32;
+        self.loaded_at = now;
     }
 
     /// Further tabs of the browser whose first this is.
+    #[inline]
     pub fn further_tabs(&self) -> &[Member] {
         self.aside.as_ref().map_or(&[], |aside| &aside.tabs)
     }
@@ -195,25 +203,49 @@ impl Member {
         }
     }
 
+    #[inline]
     fn scattered(&self) -> Option<&ChunkSet> {
         self.aside.as_ref()?.scattered.as_ref()
     }
 
+    #[inline]
     fn rate(&self) -> Option<f64> {
         Some(f64::from(self.rate)).filter(|rate| *rate >= 0.0)
     }
 
     /// Chunks that it has said it holds in these bounds.
+    #[inline]
     fn count_held(&self, bounds: Range<u32>) -> u32 {
         match self.scattered() {
             None => self.run.1.min(bounds.end).saturating_sub(self.run.0.max(bounds.start)),
-            Some(held) => held.runs_within(bounds).map(|run| run.end - run.start).sum(),
+            Some(held) => count_within(held, bounds),
         }
     }
 }
 
+#[cold]
+fn count_within(held: &ChunkSet, bounds: Range<u32>) -> u32 {
+    held.runs_within(bounds).map(|run| run.end - run.start).sum()
+}
+
+/// What is left of a load after so many seconds: `exp(-seconds / LOAD_MEMORY)` to a part in
+/// 300, without asking the mathematics library for each member that is looked at.
+#[inline]
+fn faded(seconds: f64) -> f32 {
+    const HALVES_IN: f64 = LOAD_MEMORY * std::f64::consts::LN_2;
+    let halvings = (seconds / HALVES_IN).clamp(0.0, 126.0);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within bounds")]
+    let whole = halvings as u32;
+    #[expect(clippy::cast_possible_truncation, reason = "below one")]
+    let part = (halvings - f64::from(whole)) as f32;
+    // Exact at a whole and at a half halving.
+    let of_part = 1.0 - part * (0.671_573 - 0.171_573 * part);
+    of_part * f32::from_bits((127 - whole) << 23)
+}
+
 impl Forecast<'_> {
     /// Chunks of `start..end` that are expected to be held.
+    #[inline]
     pub fn count_within(&self, start: u32, end: u32) -> u32 {
         let held = self.member.count_held(start..end);
         let predicted = self.member.position.clamp(start, end)..self.until.clamp(start, end);
@@ -231,5 +263,23 @@ impl Forecast<'_> {
             None => set,
             Some(_) => set.first_runs(MAX_HELD_RUNS),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_fades_as_it_should() {
+        for tenth in 0..6000 {
+            let seconds = f64::from(tenth) / 10.0;
+            let exact = (-seconds / LOAD_MEMORY).exp();
+            let error = (f64::from(faded(seconds)) / exact - 1.0).abs();
+            assert!(error < 1.0 / 300.0, "{seconds} s: {error}");
+        }
+        // Clocks of f32 may be a little ahead.
+        assert!(f64::from(faded(-0.5) - 1.0).abs() < f64::EPSILON);
+        assert!(faded(f64::INFINITY) < 1e-37);
     }
 }

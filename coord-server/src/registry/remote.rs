@@ -160,7 +160,7 @@ impl Registry {
         for RemoteMember { peer, group, have } in members {
             if !self.peers.contains_key(&peer) {
                 let who = Asker { group, peer, place: Place::UNKNOWN };
-                swarm.enter_remote(who, Some(&have), now);
+                swarm.enter_remote(who, Some(&have), now, &mut self.dice);
             }
         }
         let how = self.limits.recommendation;
@@ -204,7 +204,8 @@ impl Registry {
             return None;
         }
         let swarm = self.swarms.get_mut(&content)?;
-        swarm.enter_remote(Asker { group, peer: from, place: Place::UNKNOWN }, None, now);
+        let who = Asker { group, peer: from, place: Place::UNKNOWN };
+        swarm.enter_remote(who, None, now, &mut self.dice);
         Some(Effect::Send(to, FromCoord::Signal { from, signal }))
     }
 

@@ -87,11 +87,12 @@ pub(super) struct Asker {
 
 impl Swarm {
     /// A peer enters, or says again what it holds. `now` is in seconds.
-    pub fn enter(&mut self, who: Asker, have: &ChunkSet, now: f64) {
+    pub fn enter(&mut self, who: Asker, have: &ChunkSet, now: f64, dice: &mut impl Rng) {
         let rate = match self.browsers.find(who.group, who.peer) {
             Some(member) => member.report(have, now),
             None => {
-                self.browsers.add(who.group, Member::new(who.peer, who.place, have, now));
+                let member = Member::new(who.peer, who.place, have, now);
+                self.browsers.add(who.group, member, dice);
                 self.local += 1;
                 None
             }

@@ -4,11 +4,13 @@ use std::iter;
 
 use dcdn_protocol::{GroupId, PeerId};
 use indexmap::IndexSet;
+use rand::{Rng, RngExt};
 
 use super::super::member::Member;
 
-/// Browsers in the order of arrival, but that the last takes the place of one that leaves.
-/// Finding, adding and removing one cost the same however many there are.
+/// Browsers in an order that is random at all times, so that any that lie side by side are as
+/// good as drawn by lot, and are in memory what is read at once. Finding, adding and removing
+/// one cost the same however many there are.
 #[derive(Debug, Default)]
 pub(super) struct Browsers {
     groups: IndexSet<GroupId>,
@@ -65,14 +67,18 @@ impl Browsers {
         first.further_tabs_mut().iter_mut().find(|tab| tab.peer == peer)
     }
 
-    /// One more tab, of a browser that may be new.
-    pub fn add(&mut self, group: GroupId, tab: Member) {
-        let (place, is_new) = self.groups.insert_full(group);
-        if is_new {
-            self.tabs.push(tab);
-        } else {
-            self.tabs[place].add_tab(tab);
+    /// One more tab, of a browser that may be new: then it takes a place by lot, and whoever
+    /// was there goes to the end.
+    pub fn add(&mut self, group: GroupId, tab: Member, dice: &mut impl Rng) {
+        let (last, is_new) = self.groups.insert_full(group);
+        if !is_new {
+            self.tabs[last].add_tab(tab);
+            return;
         }
+        self.tabs.push(tab);
+        let place = dice.random_range(0..=last);
+        self.tabs.swap(place, last);
+        self.groups.swap_indices(place, last);
     }
 
     /// Takes a tab out, and its browser if that has no other. Returns whether it was there.

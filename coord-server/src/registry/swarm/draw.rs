@@ -1,7 +1,5 @@
 //! Whom to name: by lot, or by what they will hold.
 
-use std::hint::black_box;
-
 use dcdn_protocol::GroupId;
 use rand::seq::index;
 use rand::{Rng, RngExt};
@@ -9,13 +7,11 @@ use smallvec::{SmallVec, smallvec};
 
 use super::super::MAX_WANT;
 use super::super::member::Member;
+use super::super::place::Place;
 use super::{Asker, Swarm};
 
 /// Browsers that are looked at for each peer that is wanted.
 const LOOKED_AT: usize = 3;
-
-/// The same for as many as may be wanted.
-const MOST_LOOKED_AT: usize = MAX_WANT as usize * LOOKED_AT;
 
 /// Chunks that a peer is wanted for at once, and soon: what eight peers deliver first, and
 /// the scheduler's read-ahead of 8 MiB in chunks of 256 KiB.
@@ -33,7 +29,7 @@ const LOAD: f64 = 0.6;
 const SOON: f64 = 5.0;
 
 /// As much load as so many recommendations: a peer that declines has no room for a while.
-pub(super) const DECLINED: f64 = 16.0;
+pub(super) const DECLINED: f32 = 16.0;
 
 /// Place of a browser, and of a tab in it.
 type Spot = (usize, usize);
@@ -46,6 +42,8 @@ type Tabs = SmallVec<[usize; 2]>;
 struct Rank(u64);
 
 impl Rank {
+    const LAST: Self = Self(u64::MAX);
+
     fn of(value: f64, number: usize) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "seven digits are enough")]
         let bits = (value as f32).to_bits();
@@ -60,6 +58,22 @@ impl Rank {
     #[expect(clippy::cast_possible_truncation, reason = "the lower half, and no more, is meant")]
     fn number(self) -> usize {
         self.0 as u32 as usize
+    }
+}
+
+/// The best of what was offered, the best first.
+struct Best(SmallVec<[Rank; MAX_WANT as usize]>);
+
+impl Best {
+    fn new(most: usize) -> Self {
+        Self(smallvec![Rank::LAST; most])
+    }
+
+    /// Moves on whatever is not as good, without a branch that nobody could foresee.
+    fn offer(&mut self, mut rank: Rank) {
+        for held in &mut self.0 {
+            (*held, rank) = ((*held).min(rank), (*held).max(rank));
+        }
     }
 }
 
@@ -90,9 +104,9 @@ impl Swarm {
     /// Up to `want` members outside the asker's browser: those of some that have the most
     /// for it.
     ///
-    /// The browsers looked at lie evenly apart in the order of arrival, from a random start
-    /// on. So each is looked at as often as any other, and those looked at at a time are at
-    /// different places in the content.
+    /// The browsers looked at lie side by side, from a random place on. They are in no order, so
+    /// they are as good as drawn by lot; and while one is looked at, the next are on their way
+    /// from memory.
     pub(super) fn choose(
         &self,
         asker: Asker,
@@ -105,24 +119,28 @@ impl Swarm {
             return Vec::new();
         }
         let asking = own.and_then(|own| self.browsers.tabs(own).find(|it| it.peer == asker.peer));
-        let from = asking.map_or(0, Member::position);
+        let wish = Wish {
+            place: asker.place,
+            now,
+            usual: self.usual_rate,
+            end: self.end,
+            from: asking.map_or(0, Member::position),
+        };
+        let value = wish.pricing();
         let start = dice.random_range(0..others);
-        let count = others.min(want * LOOKED_AT);
-        // In a large swarm they lie far apart in memory, and are fetched at once only if nothing
-        // is waited for in between.
-        let looked_at: SmallVec<[usize; MOST_LOOKED_AT]> = (0..count)
-            .map(|turn| start + turn * others / count)
-            .map(|place| if place < others { place } else { place - others })
-            .map(|place| behind(own, place))
-            .inspect(|place| _ = black_box(self.browsers.first_tab(*place).position()))
-            .collect();
-        let value = |tab: &Member| self.value(tab, asker, from, now);
-        let best = |place: &usize| self.browsers.tabs(*place).map(value).fold(f64::MIN, f64::max);
-        let mut ranks: SmallVec<[Rank; MOST_LOOKED_AT]> =
-            looked_at.iter().enumerate().map(|(turn, place)| Rank::of(best(place), turn)).collect();
-        ranks.sort_unstable();
-        let chosen = ranks.into_iter().take(want).map(|rank| {
-            let place = looked_at[rank.number()];
+        let place_of = |turn: usize| {
+            let place = start + turn;
+            behind(own, if place < others { place } else { place - others })
+        };
+        let mut best = Best::new(want.min(others));
+        for turn in 0..others.min(want * LOOKED_AT) {
+            let first = self.browsers.first_tab(place_of(turn));
+            let further = first.further_tabs().iter();
+            let worth = further.map(value).fold(value(first), f64::max);
+            best.offer(Rank::of(worth, turn));
+        }
+        let chosen = best.0.into_iter().map(|rank| {
+            let place = place_of(rank.number());
             if self.browsers.first_tab(place).further_tabs().is_empty() {
                 return (place, smallvec![0]);
             }
@@ -134,22 +152,45 @@ impl Swarm {
         in_turns(&chosen.collect::<SmallVec<[_; MAX_WANT as usize]>>(), want)
     }
 
-    /// What a member is worth to who asks and lacks chunk `from`.
-    fn value(&self, member: &Member, asker: Asker, from: u32, now: f64) -> f64 {
-        let (usual, end) = (self.usual_rate, self.end.max(from.saturating_add(1)));
-        let part = |ahead: f64, chunks: u32| {
-            let until = from.saturating_add(chunks).min(end);
-            let held = member.forecast(now, ahead, usual, self.end).count_within(from, until);
-            f64::from(held) / f64::from(until - from)
-        };
-        let near = f64::from(member.place.nearness(asker.place));
-        part(0.0, NEXT) + part(SOON, AHEAD) + NEAR * near - LOAD * member.load(now)
-    }
-
     /// Place of the own browser, and how many others there are.
     fn others(&self, group: GroupId) -> (Option<usize>, usize) {
         let own = self.browsers.place_of(group);
         (own, self.browsers.len() - usize::from(own.is_some()))
+    }
+}
+
+/// What somebody wants who asks for peers.
+#[derive(Clone, Copy, Debug)]
+struct Wish {
+    place: Place,
+    /// In seconds.
+    now: f64,
+    /// Rate of others, and one behind the last chunk that is held.
+    usual: f64,
+    end: u32,
+    /// The first chunk that is lacked.
+    from: u32,
+}
+
+impl Wish {
+    /// What a member is worth.
+    fn pricing(self) -> impl Fn(&Member) -> f64 + Copy {
+        let Self { place, now, usual, end, from } = self;
+        let last = end.max(from.saturating_add(1));
+        // Where a stretch ends, and what each chunk of it is worth.
+        let stretch = |chunks: u32| {
+            let until = from.saturating_add(chunks).min(last);
+            (until, f64::from(until - from).recip())
+        };
+        let (next, soon) = (stretch(NEXT), stretch(AHEAD));
+        move |member| {
+            let part = |ahead: f64, (until, each): (u32, f64)| {
+                let forecast = member.forecast(now, ahead, usual, end);
+                f64::from(forecast.count_within(from, until)) * each
+            };
+            let near = f64::from(member.place.nearness(place));
+            part(0.0, next) + part(SOON, soon) + NEAR * near - LOAD * f64::from(member.load(now))
+        }
     }
 }
 

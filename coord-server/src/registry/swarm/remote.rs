@@ -33,7 +33,13 @@ pub(in crate::registry) struct Hungry {
 impl Swarm {
     /// A member on another node was heard of. If the swarm knows as many as it may, the one
     /// makes room that was heard of longest ago.
-    pub fn enter_remote(&mut self, who: Asker, have: Option<&ChunkSet>, now: f64) {
+    pub fn enter_remote(
+        &mut self,
+        who: Asker,
+        have: Option<&ChunkSet>,
+        now: f64,
+        dice: &mut impl Rng,
+    ) {
         let until = now + KNOWN_FOR;
         if let Some(known) = self.remote.iter_mut().find(|it| it.who.peer == who.peer) {
             known.until = until;
@@ -51,7 +57,7 @@ impl Swarm {
         self.remote.push(Remote { who, until });
         let none = ChunkSet::new();
         let member = Member::new(who.peer, who.place, have.unwrap_or(&none), now);
-        self.browsers.add(who.group, member);
+        self.browsers.add(who.group, member, dice);
         self.learn(have.unwrap_or(&none), None);
     }
 
@@ -73,8 +79,7 @@ impl Swarm {
         self.drop_remote(|_| true);
     }
 
-    /// Up to `count` members of this node, evenly apart in the order of arrival from a random
-    /// one on.
+    /// Up to `count` members of this node, by lot.
     pub fn sample(&self, count: usize, dice: &mut impl Rng) -> Vec<RemoteMember> {
         let browsers = self.browsers.len();
         // Some of those looked at are on other nodes.
