@@ -1,13 +1,13 @@
 //! What is known of the connections and of the origin, shared by all downloads.
 
+mod links;
 mod meter;
 mod origin;
 mod rate;
 
 use std::time::Duration;
 
-use vecmap::VecMap;
-
+use self::links::Links;
 use self::meter::Meter;
 pub(crate) use self::origin::OriginPace;
 use self::rate::Rate;
@@ -68,7 +68,7 @@ const UNKNOWN_ROUND_TRIP: Duration = Duration::from_millis(150);
 /// serves all [`crate::Download`]s of a browser, because they share the connections.
 #[derive(Debug, Default)]
 pub struct Network {
-    links: VecMap<Link, Conduct>,
+    links: Links<Conduct>,
     /// Bytes asked of all peers and not answered.
     outstanding: u64,
     meter: Meter,
@@ -114,7 +114,7 @@ impl Network {
 
     /// A connection is gone for good.
     pub fn remove(&mut self, link: Link) {
-        if let Some(it) = self.links.remove(&link) {
+        if let Some(it) = self.links.remove(link) {
             self.outstanding -= u64::from(it.outstanding);
         }
     }
@@ -122,7 +122,7 @@ impl Network {
     /// A request over `link` has been answered or taken back. A [`crate::Download`]
     /// says so itself; this is for requests that outlive theirs.
     pub fn answered(&mut self, link: Link, bytes: u32) {
-        if let Some(it) = self.links.get_mut(&link) {
+        if let Some(it) = self.links.get_mut(link) {
             let bytes = bytes.min(it.outstanding);
             it.outstanding -= bytes;
             self.outstanding -= u64::from(bytes);
@@ -146,7 +146,7 @@ impl Network {
         line_is_full: bool,
         now: Timestamp,
     ) -> Standing {
-        let Some(it) = self.links.get(&link) else {
+        let Some(it) = self.links.get(link) else {
             return if line_is_full { Standing::Busy } else { Standing::Ready };
         };
         if it.banned {
@@ -164,7 +164,7 @@ impl Network {
 
     /// How long a peer will probably take for `bytes` more than it is asked for already.
     pub(crate) fn takes(&self, link: Link, bytes: u32) -> Duration {
-        let Some(it) = self.links.get(&link) else {
+        let Some(it) = self.links.get(link) else {
             return UNKNOWN_ROUND_TRIP + transfer(bytes.into(), UNKNOWN_RATE);
         };
         let rate = it.rate.get().unwrap_or(UNKNOWN_RATE);
@@ -181,7 +181,7 @@ impl Network {
         missing: u32,
         now: Timestamp,
     ) -> Duration {
-        let Some(it) = self.links.get(&link) else { return Duration::MAX };
+        let Some(it) = self.links.get(link) else { return Duration::MAX };
         let bytes = u64::from(ahead) + u64::from(missing);
         let steady = transfer(bytes, it.rate.get().unwrap_or(UNKNOWN_RATE));
         let silence = now - it.last_heard;
@@ -189,7 +189,7 @@ impl Network {
     }
 
     pub(crate) fn asked(&mut self, link: Link, bytes: u32, now: Timestamp) {
-        let it = self.links.entry(link).or_default();
+        let it = self.links.of(link);
         if it.outstanding == 0 {
             it.last_heard = now;
             it.busy_since = now;
@@ -206,7 +206,7 @@ impl Network {
 
     /// Something has come over `link`.
     pub(crate) fn heard(&mut self, link: Link, now: Timestamp) {
-        let Some(it) = self.links.get_mut(&link) else { return };
+        let Some(it) = self.links.get_mut(link) else { return };
         if std::mem::take(&mut it.awaiting_first) {
             let sample = now - it.busy_since;
             let best = it.round_trip.map_or(sample, |known| known.min(sample) + sample / 8);
@@ -218,7 +218,7 @@ impl Network {
     /// `bytes` of a chunk have come over `link`.
     pub(crate) fn progress(&mut self, link: Link, bytes: u32, now: Timestamp) {
         self.heard(link, now);
-        let Some(it) = self.links.get_mut(&link) else { return };
+        let Some(it) = self.links.get_mut(link) else { return };
         if bytes > 0 {
             it.rate.sample(bytes.into(), now - it.busy_since);
             it.busy_since = now;
@@ -228,7 +228,7 @@ impl Network {
     /// A chunk of `bytes` has come whole over `link`.
     pub(crate) fn delivered(&mut self, link: Link, bytes: u32, now: Timestamp) {
         self.origin.beside(bytes);
-        let Some(it) = self.links.get_mut(&link) else { return };
+        let Some(it) = self.links.get_mut(link) else { return };
         it.delivered += u64::from(bytes);
         if it.is_too_slow() {
             it.rest(now);
@@ -239,7 +239,7 @@ impl Network {
 
     /// A chunk was taken back that had not come in time.
     pub(crate) fn fell_short(&mut self, link: Link, since: Timestamp, now: Timestamp) {
-        let Some(it) = self.links.get_mut(&link) else { return };
+        let Some(it) = self.links.get_mut(link) else { return };
         it.rate.sample(0, now - it.busy_since.max(since));
         it.busy_since = now;
         if it.is_too_slow() {
@@ -249,17 +249,17 @@ impl Network {
 
     /// The peer was silent for too long: it is left alone for a while.
     pub(crate) fn stalled(&mut self, link: Link, now: Timestamp) {
-        self.links.entry(link).or_default().rest(now);
+        self.links.of(link).rest(now);
     }
 
     /// The peer has too much to do.
     pub(crate) fn busy(&mut self, link: Link, now: Timestamp) {
-        let it = self.links.entry(link).or_default();
+        let it = self.links.of(link);
         it.rests_until = it.rests_until.max(now + BUSY_REST);
     }
 
     pub(crate) fn ban(&mut self, link: Link) {
-        self.links.entry(link).or_default().banned = true;
+        self.links.of(link).banned = true;
     }
 
     /// How long the origin will probably take for `bytes`, behind the `before` bytes that
@@ -295,7 +295,7 @@ impl Network {
     /// When a request made at `since` over `link`, of which something has come or
     /// not, will have taken too long.
     pub(crate) fn give_up_at(&self, link: Link, since: Timestamp, begun: bool) -> Timestamp {
-        let heard = self.links.get(&link).map_or(since, |it| it.last_heard.max(since));
+        let heard = self.links.get(link).map_or(since, |it| it.last_heard.max(since));
         let patience = if begun { STALL_TIMEOUT } else { FIRST_BYTE_TIMEOUT };
         (heard + patience).min(since + CHUNK_TIMEOUT)
     }

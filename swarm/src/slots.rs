@@ -21,12 +21,45 @@ pub(crate) struct Slot {
     /// While it is missing: when it has to be looked at again.
     pub look_at: Timestamp,
     /// Peers that have failed to deliver it.
-    pub failed: Vec<Link>,
+    pub failed: Failed,
     /// Bytes of the unverified beginning that a late peer has left, for the origin to
     /// complete.
     pub kept: Option<u32>,
     /// While it is on its way from the origin: bytes that were there already.
     pub begun: u32,
+}
+
+// What a decision reads of it is one line of the processor's cache.
+const _: () = assert!(size_of::<Slot>() <= 64);
+
+/// Some connections; mostly none, which takes little room.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Failed(
+    #[expect(clippy::box_collection, reason = "is seldom there")] Option<Box<Vec<Link>>>,
+);
+
+impl Failed {
+    pub fn is_empty(&self) -> bool {
+        self.0.as_ref().is_none_or(|links| links.is_empty())
+    }
+
+    pub fn contains(&self, link: &Link) -> bool {
+        self.0.as_ref().is_some_and(|links| links.contains(link))
+    }
+
+    pub fn push(&mut self, link: Link) {
+        self.0.get_or_insert_default().push(link);
+    }
+
+    pub fn retain(&mut self, keep: impl FnMut(&Link) -> bool) {
+        if let Some(links) = &mut self.0 {
+            links.retain(keep);
+        }
+    }
+
+    pub fn clear(&mut self) {
+        self.0 = None;
+    }
 }
 
 /// Where a wanted chunk is.
@@ -103,10 +136,15 @@ impl Slots {
     /// The places of those that are in `chunks`.
     pub fn places(&self, chunks: &ChunkSet) -> Places {
         let mut places = Places::default();
-        if let (Some(first), Some(last)) = (self.0.front(), self.last()) {
-            for run in chunks.runs_within(first.chunk.0..last.0 + 1) {
-                places.insert(self.place_from(run.start)..self.place_from(run.end));
-            }
+        let (Some(first), Some(last)) = (self.0.front(), self.last()) else { return places };
+        let bounds = first.chunk.0..last.0 + 1;
+        // Of a single run each is where it should be.
+        let is_run = (bounds.end - bounds.start) as usize == self.0.len();
+        for run in chunks.runs_within(bounds.clone()) {
+            places.insert(match is_run {
+                true => (run.start - bounds.start) as usize..(run.end - bounds.start) as usize,
+                false => self.place_from(run.start)..self.place_from(run.end),
+            });
         }
         places
     }
@@ -182,6 +220,9 @@ impl Places {
 
     pub fn union(&mut self, other: &Self) {
         self.first |= other.first;
+        if other.more.is_empty() {
+            return;
+        }
         if self.more.len() < other.more.len() {
             self.more.resize(other.more.len(), 0);
         }
@@ -190,6 +231,9 @@ impl Places {
 
     fn insert(&mut self, places: Range<usize>) {
         self.first |= bits(&places, 0);
+        if places.end <= 64 {
+            return;
+        }
         let words = places.end.div_ceil(64).saturating_sub(1);
         if self.more.len() < words {
             self.more.resize(words, 0);
@@ -216,7 +260,7 @@ impl Slot {
             state: State::Missing,
             since: now,
             look_at: now,
-            failed: Vec::new(),
+            failed: Failed::default(),
             kept: None,
             begun: 0,
         }

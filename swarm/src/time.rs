@@ -9,7 +9,8 @@ impl Add<Duration> for Timestamp {
     type Output = Self;
 
     fn add(self, duration: Duration) -> Self {
-        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let seconds = duration.as_secs().saturating_mul(1000);
+        let millis = seconds.saturating_add(duration.subsec_millis().into());
         Self(self.0.saturating_add(millis))
     }
 }

@@ -1,6 +1,7 @@
 //! The peers of one content, as they stand for the length of one plan.
 
 use dcdn_protocol::Layout;
+use smallvec::SmallVec;
 
 use super::narrow;
 use crate::holders::Holders;
@@ -10,7 +11,10 @@ use crate::{Link, Timestamp};
 
 /// See the module. Members come in the order of [`Holders::iter`].
 #[derive(Debug)]
-pub(super) struct Crew(Vec<Member>);
+pub(super) struct Crew(SmallVec<[Member; USUAL]>);
+
+/// Peers for which there is room without asking for memory.
+const USUAL: usize = 16;
 
 #[derive(Debug)]
 struct Member {
@@ -38,10 +42,21 @@ impl Crew {
         }
     }
 
-    /// Finds out who holds what of the slots.
-    pub fn look_up(&mut self, holders: &Holders, slots: &Slots) {
+    /// Finds out what of the slots those hold who have room.
+    pub fn look_up_those_with_room(&mut self, holders: &Holders, slots: &Slots) {
+        self.look_up(holders, slots, |it| it.standing == Standing::Ready);
+    }
+
+    /// The same of the others.
+    pub fn look_up_the_others(&mut self, holders: &Holders, slots: &Slots) {
+        self.look_up(holders, slots, |it| it.standing != Standing::Ready);
+    }
+
+    fn look_up(&mut self, holders: &Holders, slots: &Slots, those: impl Fn(&Member) -> bool) {
         for (member, (_, chunks)) in self.0.iter_mut().zip(holders.iter()) {
-            member.holds = slots.places(chunks);
+            if those(member) {
+                member.holds = slots.places(chunks);
+            }
         }
     }
 

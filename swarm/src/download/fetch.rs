@@ -66,8 +66,14 @@ impl Download {
             self.wake_at(self.look_again);
             return;
         }
-        crew.look_up(&self.holders, &self.slots);
+        crew.look_up_those_with_room(&self.holders, &self.slots);
         let (mut first, mut rest) = self.missing(all, &crew, layout, now, network);
+        if first.is_empty() && rest.is_empty() {
+            self.look_again = NEVER;
+            self.settle(now);
+            return;
+        }
+        crew.look_up_the_others(&self.holders, &self.slots);
         let outlook = self.outlook(now, network);
         let mut from_origin = Vec::new();
         loop {
