@@ -188,6 +188,16 @@ impl Download {
         self.slots.len()
     }
 
+    /// Where what [`Download::handle`] looks at lies in memory, and how many bytes; unless
+    /// `all` is wanted, what it looks at when a peer says what it holds. For simulations,
+    /// which have thousands of these and know which is next.
+    pub fn memory(&self, all: bool, visit: &mut impl FnMut(*const u8, usize)) {
+        self.holders.memory(visit);
+        if all {
+            self.slots.memory(visit);
+        }
+    }
+
     fn take_in(&mut self, input: Input, now: Timestamp, network: &mut Network) {
         // What only adds to what is known changes no plan by itself.
         let adds = matches!(

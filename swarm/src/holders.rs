@@ -55,6 +55,12 @@ impl Holders {
         self.0.remove(&link);
     }
 
+    /// See [`crate::Download::memory`].
+    pub fn memory(&self, visit: &mut impl FnMut(*const u8, usize)) {
+        let all = self.0.as_slice();
+        visit(all.as_ptr().cast(), size_of_val(all));
+    }
+
     /// Peers that have said what they hold.
     pub fn known(&self) -> usize {
         self.0.values().filter(|holder| holder.known).count()

@@ -112,6 +112,11 @@ impl Network {
         Self::default()
     }
 
+    /// See [`crate::Download::memory`].
+    pub fn memory(&self, visit: &mut impl FnMut(*const u8, usize)) {
+        self.links.memory(visit);
+    }
+
     /// A connection is gone for good.
     pub fn remove(&mut self, link: Link) {
         if let Some(it) = self.links.remove(link) {

@@ -114,6 +114,14 @@ impl Slots {
         span == self.0.len() && first.chunk.0 <= run.start && last.chunk.0 < run.end
     }
 
+    /// See [`crate::Download::memory`].
+    pub fn memory(&self, visit: &mut impl FnMut(*const u8, usize)) {
+        let (front, back) = self.0.as_slices();
+        for part in [front, back] {
+            visit(part.as_ptr().cast(), size_of_val(part));
+        }
+    }
+
     pub fn get(&self, chunk: ChunkIndex) -> Option<&Slot> {
         self.0.get(self.place(chunk)?)
     }

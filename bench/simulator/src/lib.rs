@@ -16,6 +16,7 @@
 //! and every random number is a hash of what it is for. So the same seed gives the
 //! same result on any number of threads.
 
+mod ahead;
 mod coord;
 mod dice;
 mod event;

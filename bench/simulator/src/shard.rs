@@ -3,6 +3,7 @@
 //! Entities share nothing: they hear of each other by events that take at least
 //! [`LOOKAHEAD_MS`]. So parts may be simulated side by side for that long.
 
+use crate::ahead;
 use crate::coord::Coord;
 use crate::event::{COORD, EntityId, Event, FIRST_VIEWER, ORIGIN, What};
 use crate::network::LOOKAHEAD_MS;
@@ -13,6 +14,10 @@ use crate::queue::Queue;
 use crate::run::Mode;
 use crate::viewer::Viewer;
 use crate::world::World;
+
+/// How many events ahead the steps of reading ahead are made: to find out where to look
+/// takes having read what the step before asked for.
+const READ_AHEAD: [usize; 5] = [16, 13, 10, 7, 4];
 
 /// What an entity may look at and do.
 pub struct Ctx<'a> {
@@ -197,7 +202,11 @@ impl<'a> Shard<'a> {
             }
             let mut events = self.mail.queue.take(now);
             self.totals.events += events.len() as u64;
-            for event in events.drain(..) {
+            // The next is the last, and those behind it are read ahead for.
+            events.reverse();
+            self.begin_reading_ahead(&events);
+            while let Some(event) = events.pop() {
+                self.read_ahead(&events);
                 self.handle(event, now);
             }
             self.mail.queue.recycle(events);
@@ -292,6 +301,41 @@ impl<'a> Shard<'a> {
     fn ctx(&mut self, now: u64) -> Ctx<'_> {
         let Self { world, mode, mail, totals, .. } = self;
         Ctx { world, mode, now, totals, mail }
+    }
+
+    /// One more of the `events`, of which the last is next, comes near: reads ahead for
+    /// each of those that are near what it will look at, as far as that can be told by now.
+    fn read_ahead(&self, events: &[Event]) {
+        for (step, distance) in (0..).zip(READ_AHEAD) {
+            // What happens to one after another is read once.
+            if let Some(place) = events.len().checked_sub(distance)
+                && events.get(place + 1).is_none_or(|before| before.to != events[place].to)
+            {
+                self.read_ahead_for(&events[place], step);
+            }
+        }
+    }
+
+    /// The same for the first events, of which none has come near yet.
+    fn begin_reading_ahead(&self, events: &[Event]) {
+        for (step, distance) in (0..).zip(READ_AHEAD) {
+            for event in events.iter().rev().take(distance - 1) {
+                self.read_ahead_for(event, step);
+            }
+        }
+    }
+
+    fn read_ahead_for(&self, event: &Event, step: u8) {
+        if event.to.0 < FIRST_VIEWER {
+            return;
+        }
+        let Some(slot) = self.viewers.get(self.mail.part.place(event.to)) else { return };
+        match (step, slot) {
+            (0, slot) => ahead::value(slot),
+            (1, Some(viewer)) => ahead::value(&**viewer),
+            (_, Some(viewer)) => viewer.read_ahead(&event.what, step),
+            (_, None) => {}
+        }
     }
 }
 

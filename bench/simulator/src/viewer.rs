@@ -25,6 +25,7 @@ use self::holdings::Holdings;
 use self::mesh::{Member, Swarm};
 use self::session::Session;
 use self::upload::Uplink;
+use crate::ahead;
 use crate::dice::{self, Purpose};
 use crate::event::{ContentNo, EntityId, Event, ORIGIN, Slot, What};
 use crate::network::{
@@ -73,6 +74,9 @@ pub struct Viewer {
     uploads: u32,
     down_free_us: u64,
 }
+
+/// Sessions that are read ahead for: whoever has more looks at few of them at a time.
+const MANY_SESSIONS: usize = 2;
 
 /// What kind of peer somebody is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -278,6 +282,59 @@ impl Viewer {
             self.drive(ctx);
         }
         true
+    }
+
+    /// Reads ahead what [`Viewer::handle`] will look at: step 2 where this points to,
+    /// 3 where that points to, and so on. What is not looked at is not read: it would keep
+    /// the rest waiting.
+    pub fn read_ahead(&self, what: &What, step: u8) {
+        let (page, worker) = match what {
+            What::Request { .. } | What::Cancel { .. } | What::UplinkFree | What::HaveDue => {
+                (true, false)
+            }
+            What::ChunkIn { .. } | What::HaveRun { .. } => (true, true),
+            What::AppWake | What::Tick(_) | What::OriginIn { .. } => (false, true),
+            What::Chunk { .. } | What::Progress { .. } => (false, false),
+            _ => return,
+        };
+        let is_have = matches!(what, What::HaveRun { .. });
+        let sessions = || self.sessions.iter().take(MANY_SESSIONS);
+        match step {
+            2 => {
+                if page {
+                    ahead::values(&self.members);
+                    ahead::values(&self.store);
+                    self.uplink.read_ahead();
+                } else {
+                    ahead::values(&self.asked);
+                }
+                if worker {
+                    ahead::values(&self.sessions);
+                    ahead::values(&self.swarms);
+                }
+                if worker && !is_have {
+                    ahead::values(&self.asked);
+                    self.network.memory(&mut ahead::lines);
+                }
+            }
+            3 if worker => {
+                for session in sessions() {
+                    if !is_have {
+                        ahead::values(&session.buffers);
+                        ahead::values(&session.readers);
+                    }
+                    if let Some(download) = &session.download {
+                        ahead::value(&**download);
+                    }
+                }
+            }
+            4 if worker => {
+                for download in sessions().filter_map(|it| it.download.as_ref()) {
+                    download.memory(!is_have, &mut ahead::lines);
+                }
+            }
+            _ => {}
+        }
     }
 
     /// The visit is over: goodbyes, and what became of it.

@@ -28,6 +28,12 @@ impl<T> Links<T> {
         Some(self.values.remove(place))
     }
 
+    /// See [`crate::Download::memory`].
+    pub fn memory(&self, visit: &mut impl FnMut(*const u8, usize)) {
+        visit(self.links.as_ptr().cast(), size_of_val(self.links.as_slice()));
+        visit(self.values.as_ptr().cast(), size_of_val(self.values.as_slice()));
+    }
+
     fn place(&self, link: Link) -> Option<usize> {
         self.links.iter().position(|it| *it == link)
     }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use dcdn_protocol::ChunkIndex;
 use dcdn_protocol::message::peer::{MAX_QUEUED_REQUESTS, PIECE_SIZE};
 
+use crate::ahead;
 use crate::event::{ContentNo, EntityId};
 
 /// Requests that wait for the uplink at the most, of all peers together. More would
@@ -47,6 +48,13 @@ pub struct Uplink {
 }
 
 impl Uplink {
+    /// See [`crate::ahead`].
+    pub fn read_ahead(&self) {
+        let (front, back) = self.queue.as_slices();
+        ahead::values(front);
+        ahead::values(back);
+    }
+
     /// Takes a request in. False if there is no room.
     pub fn push(&mut self, job: Job) -> bool {
         let of_peer = self.queue.iter().filter(|queued| queued.to == job.to).count();
