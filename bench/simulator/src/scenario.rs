@@ -228,18 +228,14 @@ impl Draft {
         self.world.visits.push(Visit { arrive, leave, stay_ms: 0, plan });
     }
 
-    /// Draws `0..count` by Zipf's law with exponent `s`.
-    fn zipf(&self, count: u32, s: f64, a: u64) -> u32 {
-        let weight = |rank: u32| f64::from(rank + 1).powf(-s);
-        let total: f64 = (0..count).map(weight).sum();
-        let mut draw = self.unit(Purpose::Choice, a, 0) * total;
-        for rank in 0..count {
-            draw -= weight(rank);
-            if draw < 0.0 {
-                return rank;
-            }
-        }
-        count.saturating_sub(1)
+    /// Draws a rank of `popularity`.
+    fn zipf(&self, popularity: &Popularity, a: u64) -> u32 {
+        let mut draw = self.unit(Purpose::Choice, a, 0) * popularity.total;
+        let rank = popularity.weights.iter().position(|weight| {
+            draw -= weight;
+            draw < 0.0
+        });
+        crate::num::count(rank.unwrap_or(popularity.weights.len().saturating_sub(1)))
     }
 
     /// Arrivals of `count` visitors over `span` milliseconds, independent of each
@@ -255,6 +251,20 @@ impl Draft {
     fn done(mut self, horizon: u64) -> World {
         self.world.horizon = horizon;
         self.world
+    }
+}
+
+/// How popular each of some contents is, by Zipf's law.
+struct Popularity {
+    weights: Vec<f64>,
+    total: f64,
+}
+
+impl Popularity {
+    /// Of `count` contents, with exponent `s`.
+    fn new(count: u32, s: f64) -> Self {
+        let weights: Vec<f64> = (1..=count).map(|rank| f64::from(rank).powf(-s)).collect();
+        Self { total: weights.iter().sum(), weights }
     }
 }
 

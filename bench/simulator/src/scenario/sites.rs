@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{Draft, Options, VIDEO_RATE, between, fit};
+use super::{Draft, Options, Popularity, VIDEO_RATE, between, fit};
 use crate::dice::Purpose;
 use crate::event::ContentNo;
 use crate::num::whole;
@@ -22,8 +22,9 @@ pub fn steady_vod(mut draft: Draft, options: &Options) -> Result<World> {
     for _ in 0..titles {
         draft.video(ms)?;
     }
+    let popularity = Popularity::new(titles, 0.8);
     for (n, arrive) in (0..).zip(draft.arrivals(viewers, HOUR)) {
-        let content = ContentNo(draft.zipf(titles, 0.8, n));
+        let content = ContentNo(draft.zipf(&popularity, n));
         let to_end = draft.unit(Purpose::Choice, n, 1) < 0.4;
         let seen = between(draft.unit(Purpose::Visit, n, 0), 2_000, ms);
         let leave = (!to_end).then_some(arrive + seen);
@@ -41,9 +42,10 @@ pub fn image_heavy(mut draft: Draft, options: &Options) -> Result<World> {
     for page in 0..PAGES {
         images(&mut draft, IMAGES, page.into())?;
     }
+    let popularity = Popularity::new(PAGES, 0.8);
     let span = options.video_ms(10.0);
     for (n, arrive) in (0..).zip(draft.arrivals(options.viewers_or(1000), span)) {
-        let first = ContentNo(draft.zipf(PAGES, 0.8, n) * IMAGES);
+        let first = ContentNo(draft.zipf(&popularity, n) * IMAGES);
         let stay = between(draft.unit(Purpose::Visit, n, 0), 10_000, 60_000);
         draft.visit(arrive, Some(arrive + stay), Plan::Page { first, count: IMAGES });
     }
