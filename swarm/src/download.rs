@@ -500,6 +500,23 @@ impl Download {
     }
 }
 
+/// As many chunks as have the bytes of `count` chunks of the usual size, at least one.
+fn at_size(count: u32, layout: Layout) -> u32 {
+    let bytes = u64::from(count) * u64::from(DEFAULT_CHUNK_SIZE);
+    narrow(bytes / u64::from(layout.chunk_size())).max(1)
+}
+
 fn narrow(value: u64) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_chunks_are_numbers_of_bytes() {
+        let of = |size: u32| at_size(16, Layout::new(100_000_000, size).expect("a layout"));
+        assert_eq!([256, 512, 1024, 8192].map(|kib| of(kib * 1024)), [16, 8, 4, 1]);
+    }
 }

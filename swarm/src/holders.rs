@@ -6,8 +6,8 @@ use vecmap::VecMap;
 
 use crate::Link;
 
-/// Neighbouring chunks that are elected together, so that whoever fetches them
-/// needs one request for them.
+/// Neighbouring chunks of the usual size that are elected together, so that whoever
+/// fetches them needs one request for them.
 pub const ELECTED_TOGETHER: u32 = 4;
 
 /// Peers of one content.
@@ -83,9 +83,16 @@ impl Holders {
     /// and our peers, how many come before us. Every member ranks itself by the same
     /// hashes, so that two neighbours never both come first. Peers that are more
     /// than `window` chunks behind do not count: they will not ask for it for long.
+    /// `group` is what the chunk is elected together with, the same for every member.
     /// `lacks` says of each holder, by its place, whether it lacks the chunk.
-    pub fn rank(&self, chunk: ChunkIndex, window: u32, lacks: impl Fn(usize) -> bool) -> Rank {
-        let group = u64::from(chunk.0 / ELECTED_TOGETHER);
+    pub fn rank(
+        &self,
+        chunk: ChunkIndex,
+        group: u32,
+        window: u32,
+        lacks: impl Fn(usize) -> bool,
+    ) -> Rank {
+        let group = u64::from(group);
         let mut rank = Rank { before: 0, members: 1 };
         for (place, holder) in self.0.values().enumerate() {
             let Some((me, peer)) = holder.ends.filter(|_| holder.known) else { continue };
@@ -148,7 +155,7 @@ mod tests {
                 holders.up(link, *me, *peer, ChunkSet::new());
                 holders.has(link, ChunkSet::new());
             }
-            holders.rank(ChunkIndex(chunk), u32::MAX, |_| true).before
+            holders.rank(ChunkIndex(chunk), chunk / ELECTED_TOGETHER, u32::MAX, |_| true).before
         };
         of.iter().map(rank).collect()
     }

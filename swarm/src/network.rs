@@ -7,6 +7,8 @@ mod rate;
 
 use std::time::Duration;
 
+use dcdn_protocol::chunk::DEFAULT_CHUNK_SIZE;
+
 use self::links::Links;
 use self::meter::Meter;
 pub(crate) use self::origin::OriginPace;
@@ -52,6 +54,9 @@ const WINDOW_SPARE: Duration = Duration::from_millis(500);
 
 /// Chunks asked of all peers together and not yet received, at the least.
 const MIN_BUDGET_CHUNKS: u64 = 3;
+
+/// The same of chunks larger than usual: one comes while the next is asked for.
+const MIN_BUDGET_LARGE: u64 = 2;
 
 /// What is asked of all peers together at the most: what the visitor's line takes
 /// in this time. More would only make what is needed soon wait behind what is not.
@@ -137,7 +142,9 @@ impl Network {
     /// Whether what has been asked of all peers, and `bytes` more, is more than the
     /// visitor's line takes. One request always fits, whatever its size.
     pub(crate) fn line_is_full(&self, bytes: u32) -> bool {
-        let budget = self.budget().max(u64::from(bytes) * MIN_BUDGET_CHUNKS);
+        let usual = u64::from(bytes.min(DEFAULT_CHUNK_SIZE)) * MIN_BUDGET_CHUNKS;
+        let least = usual.max(u64::from(bytes) * MIN_BUDGET_LARGE);
+        let budget = self.budget().max(least);
         self.outstanding > 0 && self.outstanding + u64::from(bytes) > budget
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dcdn_protocol::{ByteRange, ChunkIndex, Layout};
 
-use super::{Download, narrow};
+use super::{Download, at_size, narrow};
 use crate::network::Network;
 use crate::origin::{MAX_ORIGIN_REQUESTS, MAX_ORIGIN_RUN, MAX_URGENT_REQUESTS};
 use crate::slots::{Slot, State};
@@ -16,10 +16,11 @@ use crate::{Command, Timestamp};
 /// must be asked now.
 const DUE_TOGETHER: Duration = Duration::from_millis(500);
 
-/// Chunks that make a request worth while that could wait for more.
+/// Chunks of the usual size that make a request worth while that could wait for more.
 const WORTHWHILE: u32 = MAX_ORIGIN_RUN / 2;
 
-/// A run this near to its reader, in chunks, is asked of the origin however short it is.
+/// A run this near to its reader, in chunks of the usual size, is asked of the origin
+/// however short it is.
 const URGENT: u32 = 8;
 
 /// What is asked of the origin at once beside peers: what it delivers in this time.
@@ -27,13 +28,14 @@ const URGENT: u32 = 8;
 const BESIDE_PEERS: Duration = Duration::from_millis(2000);
 
 /// Whoever is the first of a crowd is alone for a moment. For this long it asks for no
-/// more than [`RUN_BEFORE_COMPANY`] chunks at a time.
+/// more than [`RUN_BEFORE_COMPANY`] chunks of the usual size at a time.
 const COMPANY_PATIENCE: Duration = Duration::from_millis(5000);
 
-/// Chunks that a request may still have to bring when the next one is made without slack.
-const OVERLAP: u64 = 4;
+/// Chunks of the usual size that a request may still have to bring when the next one is
+/// made without slack.
+const OVERLAP: u32 = 4;
 
-/// Chunks of a request before others may have come.
+/// Chunks of the usual size of a request before others may have come.
 const RUN_BEFORE_COMPANY: u32 = 4;
 
 impl Download {
@@ -66,15 +68,15 @@ impl Download {
         let last = self.slots.last();
         let is_short = self.policy.keeps_deadlines() && !self.holders.is_empty();
         let longest = if is_short {
-            self.share(layout, network).min(MAX_ORIGIN_RUN)
+            self.share(layout, network).min(at_size(MAX_ORIGIN_RUN, layout))
         } else if self.may_get_company(now) {
-            RUN_BEFORE_COMPANY
+            at_size(RUN_BEFORE_COMPANY, layout)
         } else {
-            MAX_ORIGIN_RUN
+            at_size(MAX_ORIGIN_RUN, layout)
         };
         for run in self.runs(&chunks, longest) {
             let first = ChunkIndex(run.start);
-            let is_urgent = self.readers.distance(layout, first) < URGENT
+            let is_urgent = self.readers.distance(layout, first) < at_size(URGENT, layout)
                 || self.is_due(first, layout, now, network);
             let most = if is_urgent { MAX_URGENT_REQUESTS } else { MAX_ORIGIN_REQUESTS };
             if self.origin.in_flight() >= most {
@@ -89,7 +91,7 @@ impl Download {
             // A reader that advances chunk by chunk must not make a request for each.
             let may_grow =
                 last.is_some_and(|last| last.0 < run.end) && run.end < layout.chunk_count();
-            if !may_grow || run.end - run.start >= WORTHWHILE || is_urgent {
+            if !may_grow || run.end - run.start >= at_size(WORTHWHILE, layout) || is_urgent {
                 self.ask_origin(run, layout, now);
             }
         }
@@ -149,7 +151,7 @@ impl Download {
     fn is_far_behind(&self, layout: Layout, network: &Network) -> bool {
         let soon = network.origin.delivers_in(network.origin.first_byte() * 2);
         let chunk = u64::from(layout.chunk_size());
-        self.origin.outstanding() > soon.clamp(chunk, chunk * OVERLAP)
+        self.origin.outstanding() > soon.clamp(chunk, chunk * u64::from(at_size(OVERLAP, layout)))
     }
 
     /// Ascending chunks as runs of neighbours, of at most `longest`. A chunk whose

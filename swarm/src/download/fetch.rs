@@ -7,7 +7,8 @@ use dcdn_protocol::{ByteRange, ChunkIndex, Layout};
 use rand_core::Rng;
 
 use super::crew::{Crew, usual_size};
-use super::{Download, Manifest, NEVER, narrow};
+use super::{Download, Manifest, NEVER, at_size, narrow};
+use crate::holders::ELECTED_TOGETHER;
 use crate::network::{Network, Standing};
 use crate::policy::{Candidate, Choice, Order, Rank, View};
 use crate::readers::READ_AHEAD;
@@ -227,7 +228,10 @@ impl Download {
         let missing = size - slot.kept.map_or(0, |kept| kept.min(size));
         let window = narrow(READ_AHEAD / u64::from(layout.chunk_size()));
         let rank = match keeps_deadlines && ready.is_empty() {
-            true => self.holders.rank(chunk, window, |member| !crew.holds(member, place)),
+            true => {
+                let group = chunk.0 / at_size(ELECTED_TOGETHER, layout);
+                self.holders.rank(chunk, group, window, |member| !crew.holds(member, place))
+            }
             false => Rank { before: 0, members: 1 },
         };
         let choice = self.policy.choose(&View {

@@ -6,7 +6,7 @@ use dcdn_protocol::chunk::DEFAULT_CHUNK_SIZE;
 use dcdn_protocol::{ByteRange, Layout};
 
 use super::fetch::look_at;
-use super::{Download, Expecting, FindPeers, Manifest, NEVER};
+use super::{Download, Expecting, FindPeers, Manifest, NEVER, at_size};
 use crate::network::{Network, Standing};
 use crate::origin::MAX_ORIGIN_RUN;
 use crate::slots::{Slot, State};
@@ -33,8 +33,9 @@ const PEERS_COUNTED_EVERY: Duration = Duration::from_millis(500);
 /// further one.
 const FIND_PEERS_PAUSE: Duration = Duration::from_secs(5);
 
-/// Chunks ahead of what is new that leave time to look at that with others.
-const FAR: usize = 16;
+/// Chunks of the usual size ahead of what is new that leave time to look at that with
+/// others.
+const FAR: u32 = 16;
 
 impl Download {
     pub(super) fn plan(&mut self, now: Timestamp, network: &mut Network) {
@@ -53,7 +54,11 @@ impl Download {
             let unwanted = self.slots.want(&wanted, now);
             let (kept, grown) =
                 (before - unwanted.len(), self.slots.len() + unwanted.len() > before);
-            if grown && kept >= FAR && !self.unsettled && !self.holders.is_empty() {
+            if grown
+                && kept >= at_size(FAR, layout) as usize
+                && !self.unsettled
+                && !self.holders.is_empty()
+            {
                 self.look_again = self.look_again.min(look_at(None, now));
             } else {
                 self.unsettled |= grown;
