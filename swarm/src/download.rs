@@ -284,7 +284,7 @@ impl Download {
             }
             Input::LinkProgress { link, chunk, received } => {
                 let more = self.progress(link, chunk, received);
-                network.progress(link, more, now);
+                network.progress(link, more, self.origin.outstanding(), now);
             }
             Input::LinkFailed { link, chunk, reason } => {
                 self.refused(link, chunk, reason, now, network);
@@ -375,7 +375,7 @@ impl Download {
         now: Timestamp,
         network: &mut Network,
     ) {
-        network.heard(link, now);
+        network.heard(link, self.origin.outstanding(), now);
         self.peer_failed(link, chunk, network);
         match reason {
             ChunkFailReason::NotHeld => self.holders.lacks(link, chunk),
@@ -452,7 +452,8 @@ impl Download {
                         State::FromPeer { received, .. } => received,
                         _ => 0,
                     };
-                    network.progress(link, size.saturating_sub(received), now);
+                    let before = self.origin.outstanding();
+                    network.progress(link, size.saturating_sub(received), before, now);
                     network.delivered(link, size, now);
                 } else {
                     self.origin.passed(chunk);

@@ -62,6 +62,9 @@ const MIN_BUDGET_LARGE: u64 = 2;
 /// in this time. More would only make what is needed soon wait behind what is not.
 const BUDGET_TIME: Duration = Duration::from_millis(1250);
 
+/// For no longer than this is a peer's silence put down to what else is on its way.
+const MAX_QUEUE: Duration = Duration::from_millis(2500);
+
 /// What an unknown link is taken to deliver, in bytes per second. Low enough that
 /// nothing urgent hangs on a guess.
 const UNKNOWN_RATE: u64 = 200_000;
@@ -84,8 +87,9 @@ pub struct Network {
 struct Conduct {
     /// Bytes asked for and not answered.
     outstanding: u32,
-    /// When something last came, or was asked of the idle link.
-    last_heard: Timestamp,
+    /// When something last came, or was asked of the idle link, and all that was on its way
+    /// to the visitor then has had the time to pass its line. Silence counts from here.
+    silent_from: Timestamp,
     /// When bytes of a chunk last came, or the idle link was asked.
     busy_since: Timestamp,
     /// Whether nothing has come since the idle link was asked.
@@ -183,6 +187,11 @@ impl Network {
         it.round_trip() + transfer(it.outstanding.saturating_add(bytes).into(), rate)
     }
 
+    /// Whether a peer has delivered something, and has not failed since.
+    pub(crate) fn proved(&self, link: Link) -> bool {
+        self.links.get(link).is_some_and(|it| it.delivered > 0)
+    }
+
     /// How long the rest of a request will probably take, with `ahead` bytes of
     /// earlier requests before its `missing` ones. Whoever has been silent for a
     /// while is expected to be silent for as long again.
@@ -196,14 +205,16 @@ impl Network {
         let Some(it) = self.links.get(link) else { return Duration::MAX };
         let bytes = u64::from(ahead) + u64::from(missing);
         let steady = transfer(bytes, it.rate.get().unwrap_or(UNKNOWN_RATE));
-        let silence = now - it.last_heard;
+        let silence = now - it.silent_from;
         if silence > it.round_trip() * 2 { steady + silence } else { steady }
     }
 
-    pub(crate) fn asked(&mut self, link: Link, bytes: u32, now: Timestamp) {
+    /// A peer is asked for `bytes`, while the origin has still to send the `before`.
+    pub(crate) fn asked(&mut self, link: Link, bytes: u32, before: u64, now: Timestamp) {
+        let silent_from = self.silent_from(before, now);
         let it = self.links.of(link);
         if it.outstanding == 0 {
-            it.last_heard = now;
+            it.silent_from = silent_from;
             it.busy_since = now;
             it.awaiting_first = true;
         }
@@ -216,20 +227,28 @@ impl Network {
         self.meter.count(bytes, now);
     }
 
-    /// Something has come over `link`.
-    pub(crate) fn heard(&mut self, link: Link, now: Timestamp) {
+    /// Something has come over `link`, while the origin has still to send the `before`.
+    pub(crate) fn heard(&mut self, link: Link, before: u64, now: Timestamp) {
+        let silent_from = self.silent_from(before, now);
         let Some(it) = self.links.get_mut(link) else { return };
         if std::mem::take(&mut it.awaiting_first) {
             let sample = now - it.busy_since;
             let best = it.round_trip.map_or(sample, |known| known.min(sample) + sample / 8);
             it.round_trip = Some(best.min(sample));
         }
-        it.last_heard = now;
+        it.silent_from = silent_from;
     }
 
-    /// `bytes` of a chunk have come over `link`.
-    pub(crate) fn progress(&mut self, link: Link, bytes: u32, now: Timestamp) {
-        self.heard(link, now);
+    /// When all that is on its way now will have passed the visitor's line, unless that is
+    /// too far ahead.
+    fn silent_from(&self, before: u64, now: Timestamp) -> Timestamp {
+        now + transfer(self.outstanding + before, self.line()).min(MAX_QUEUE)
+    }
+
+    /// `bytes` of a chunk have come over `link`, while the origin has still to send the
+    /// `before`.
+    pub(crate) fn progress(&mut self, link: Link, bytes: u32, before: u64, now: Timestamp) {
+        self.heard(link, before, now);
         let Some(it) = self.links.get_mut(link) else { return };
         if bytes > 0 {
             it.rate.sample(bytes.into(), now - it.busy_since);
@@ -307,7 +326,7 @@ impl Network {
     /// When a request made at `since` over `link`, of which something has come or
     /// not, will have taken too long.
     pub(crate) fn give_up_at(&self, link: Link, since: Timestamp, begun: bool) -> Timestamp {
-        let heard = self.links.get(link).map_or(since, |it| it.last_heard.max(since));
+        let heard = self.links.get(link).map_or(since, |it| it.silent_from.max(since));
         let patience = if begun { STALL_TIMEOUT } else { FIRST_BYTE_TIMEOUT };
         (heard + patience).min(since + CHUNK_TIMEOUT)
     }
@@ -363,5 +382,22 @@ mod tests {
         assert_eq!(alone, Duration::from_millis(600));
         let behind = network.origin_takes(250_000, 1_000_000);
         assert_eq!(behind, alone + Duration::from_millis(2000));
+    }
+
+    #[test]
+    fn a_peer_is_not_silent_while_what_was_on_its_way_before_fills_the_line() {
+        let (link, chunk) = (Link(1), 262_144);
+        let silence = |before: u64| {
+            let mut network = Network::new();
+            network.origin.answered(Timestamp(0), Timestamp(0));
+            network.origin.delivered(500_000, Timestamp(1000));
+            network.asked(link, chunk, 0, Timestamp(1000));
+            network.progress(link, 100_000, before, Timestamp(2000));
+            network.give_up_at(link, Timestamp(1000), true) - (Timestamp(2000) + STALL_TIMEOUT)
+        };
+        // 262,144 bytes at 500,000 a second, and what the origin has to send beside them.
+        assert_eq!(silence(0), Duration::from_millis(524));
+        assert_eq!(silence(500_000), Duration::from_millis(1524));
+        assert_eq!(silence(50_000_000), MAX_QUEUE, "but not for ever");
     }
 }

@@ -91,7 +91,8 @@ impl Download {
                     let chunk = slot.chunk;
                     slot.state = State::FromPeer { link, since: now, received: 0 };
                     slot.kept = None;
-                    network.asked(link, layout.size_of(chunk), now);
+                    let before = self.origin.outstanding();
+                    network.asked(link, layout.size_of(chunk), before, now);
                     self.commands.push_back(Command::RequestChunk { link, chunk });
                     self.note_when_late(chunk, link, layout, now, network);
                     crew.stand(layout, now, network);
