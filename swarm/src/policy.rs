@@ -35,6 +35,8 @@ pub struct Candidate {
     pub link: Link,
     /// How long it will probably take to deliver the chunk.
     pub takes: Duration,
+    /// Whether it has delivered any, so that this is more than a guess.
+    pub proved: bool,
 }
 
 /// What a policy may look at.
@@ -75,6 +77,9 @@ pub struct View<'a> {
     pub rank: Rank,
     /// Whether too many bytes have been fetched twice lately.
     pub wasteful: bool,
+    /// Whether a player has nothing ahead of its playhead yet, on a line that may be hardly
+    /// faster than the film: what is late once cannot be made up for.
+    pub behind: bool,
     /// A random number for this decision.
     pub dice: u32,
 }

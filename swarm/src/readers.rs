@@ -203,11 +203,18 @@ impl Readers {
 
     /// By when a chunk with these bytes must have come whole: when the playhead
     /// needs it or when the origin alone would have delivered it, whichever is
-    /// later, and the slack; for the most pressing of the readers.
-    pub fn deadline(&self, bytes: ByteRange, origin: &OriginPace, slack: Slack) -> Timestamp {
+    /// later, and the slack; for the most pressing of the readers. The visitor's line
+    /// carries `line` bytes per second.
+    pub fn deadline(
+        &self,
+        bytes: ByteRange,
+        origin: &OriginPace,
+        line: u64,
+        slack: Slack,
+    ) -> Timestamp {
         let deadlines = self.all().filter(|it| !it.window().intersection(bytes).is_empty());
         deadlines
-            .map(|reader| reader.deadline(bytes, origin, slack))
+            .map(|reader| reader.deadline(bytes, origin, line, slack))
             .min()
             .unwrap_or(Timestamp(u64::MAX))
     }
@@ -220,6 +227,18 @@ impl Readers {
             let wanted = it.window().intersection(bytes);
             !wanted.is_empty() && (wanted.start < next || !it.is_behind(line))
         })
+    }
+
+    /// Whether somebody plays what comes over a line of `line` bytes per second that may be
+    /// hardly faster than the film.
+    pub fn any_on_thin_line(&self, line: u64) -> bool {
+        line < ASSUMED_PACE && self.any_player()
+    }
+
+    /// Whether somebody plays what comes over a line of `line` bytes per second that may be
+    /// hardly faster than the film, and has not been ahead of the playhead yet.
+    pub fn any_behind(&self, line: u64) -> bool {
+        self.all().any(|it| it.is_behind(line))
     }
 
     /// Chunks from the nearest reader before it to `chunk`.
@@ -251,7 +270,13 @@ impl Reader {
         ByteRange::new(self.position, end.min(ahead))
     }
 
-    fn deadline(&self, bytes: ByteRange, origin: &OriginPace, slack: Slack) -> Timestamp {
+    fn deadline(
+        &self,
+        bytes: ByteRange,
+        origin: &OriginPace,
+        line: u64,
+        slack: Slack,
+    ) -> Timestamp {
         let span = bytes.end.saturating_sub(self.start);
         let takes = origin.first_byte() + origin.transfer(span);
         let alone = self.since + takes;
@@ -267,8 +292,9 @@ impl Reader {
         match self.started {
             // The slack must not become a pause in what plays already.
             Some(started) => {
-                let shown =
-                    started + transfer(bytes.start.saturating_sub(self.start), ASSUMED_PACE);
+                // A film that needs more than the line carries would stall over plain HTTP, too.
+                let pace = ASSUMED_PACE.min(line);
+                let shown = started + transfer(bytes.start.saturating_sub(self.start), pace);
                 let near = bytes.start < self.position.saturating_add(NEAR_BYTES);
                 alone.max(if near { shown.min(alone + slack) } else { shown })
             }
@@ -323,5 +349,19 @@ mod tests {
         assert!(!readers.can_wait(chunk(7), THIN));
         assert!(readers.can_wait(chunk(6), THIN));
         assert!(!reader_of_the_start(false).can_wait(chunk(7), THIN), "an image is needed whole");
+    }
+
+    #[test]
+    fn what_plays_is_due_when_a_thin_line_can_have_brought_it_from_the_start_of_playback() {
+        let mut readers = reader_of_the_start(true);
+        // It could start at 4 s, when the origin alone would have brought seven chunks.
+        readers.advance(ReaderId(0), 4 * CHUNK, false, Timestamp(4000));
+        let mut origin = OriginPace::default();
+        origin.answered(Timestamp(0), Timestamp(0));
+        origin.delivered(500_000, Timestamp(1000));
+        let slack = Slack { fixed: Duration::from_millis(3000), percent: 0 };
+        let due = |line| readers.deadline(chunk(6), &origin, line, slack);
+        assert_eq!(due(THIN), Timestamp(4000) + transfer(6 * CHUNK, THIN));
+        assert_eq!(due(2_000_000), Timestamp(4000) + transfer(6 * CHUNK, ASSUMED_PACE));
     }
 }

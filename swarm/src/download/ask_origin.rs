@@ -82,10 +82,13 @@ impl Download {
             if self.origin.in_flight() >= most {
                 return;
             }
-            if is_short && self.exceeds_share(&run, layout, network) {
+            let is_waited_for =
+                self.is_behind(network) && self.readers.distance(layout, first) == 0;
+            if is_short && !is_waited_for && self.exceeds_share(&run, layout, network) {
                 return;
             }
-            if self.slack.is_zero() && self.is_far_behind(layout, network) {
+            let one_by_one = self.slack.is_zero() || (self.is_thin(network) && !is_urgent);
+            if one_by_one && self.is_far_behind(layout, network) {
                 return;
             }
             // A reader that advances chunk by chunk must not make a request for each.
@@ -124,7 +127,10 @@ impl Download {
             let chunk = slot.chunk;
             if let Err(place) = chunks.binary_search(&chunk) {
                 let follows = last.is_some_and(|last| last.0 + 1 == chunk.0);
-                if !follows || !self.is_due(chunk, layout, now + DUE_TOGETHER, network) {
+                if !follows
+                    || !self.is_due(chunk, layout, now + DUE_TOGETHER, network)
+                    || self.can_wait(layout.range_of(chunk), network)
+                {
                     continue;
                 }
                 chunks.insert(place, chunk);
@@ -133,9 +139,11 @@ impl Download {
         }
     }
 
-    /// Chunks that the origin delivers within [`BESIDE_PEERS`], at least one.
+    /// Chunks that the origin delivers within [`BESIDE_PEERS`], or half of that where a peer
+    /// that is late with what is played next must not have to wait; at least one.
     fn share(&self, layout: Layout, network: &Network) -> u32 {
-        let bytes = network.origin.delivers_in(BESIDE_PEERS);
+        let part = if self.is_behind(network) { 2 } else { 1 };
+        let bytes = network.origin.delivers_in(BESIDE_PEERS / part);
         narrow(bytes / u64::from(layout.chunk_size())).max(1)
     }
 

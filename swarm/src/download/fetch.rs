@@ -44,6 +44,8 @@ struct Outlook {
     wasteful: bool,
     /// See [`Download::keeps_up`].
     keeps_up: bool,
+    /// See [`Download::is_behind`].
+    behind: bool,
 }
 
 impl Download {
@@ -131,6 +133,7 @@ impl Download {
             peers_until: self.peers_until(now),
             wasteful: self.wasted > WASTE_ALLOWED + self.useful / WASTE_SHARE,
             keeps_up: self.keeps_up(now, network),
+            behind: self.is_behind(network),
         }
     }
 
@@ -165,7 +168,8 @@ impl Download {
             }
             let is_soon = || {
                 let bytes = layout.range_of(chunk);
-                self.readers.deadline(bytes, &network.origin, self.slack) <= now + IN_ORDER
+                let line = network.line();
+                self.readers.deadline(bytes, &network.origin, line, self.slack) <= now + IN_ORDER
             };
             // One reader's chunks are due one after another.
             let behind = one_reader && !rest.is_empty();
@@ -214,7 +218,8 @@ impl Download {
             {
                 match standing {
                     Standing::Ready => {
-                        ready.push(Candidate { link, takes: network.takes(link, size) });
+                        let (takes, proved) = (network.takes(link, size), network.proved(link));
+                        ready.push(Candidate { link, takes, proved });
                     }
                     Standing::Busy => busy = true,
                     Standing::Resting { until } => {
@@ -252,6 +257,7 @@ impl Download {
             rank,
             origin_helps: self.origin_helps(chunk, layout, outlook.keeps_up),
             wasteful: outlook.wasteful,
+            behind: outlook.behind,
             dice: self.rng.next_u32(),
         });
         match (choice, back_at) {
@@ -265,7 +271,7 @@ impl Download {
     /// Whether a chunk with these bytes is left for later, because what is needed before
     /// it takes all that the visitor's line can do. Without slack the head comes from the
     /// origin as over plain HTTP, and nothing beside it over a line that may be thin.
-    fn can_wait(&self, bytes: ByteRange, network: &Network) -> bool {
+    pub(super) fn can_wait(&self, bytes: ByteRange, network: &Network) -> bool {
         if !self.policy.keeps_deadlines() || self.origin.ailing() {
             return false;
         }
@@ -276,9 +282,22 @@ impl Download {
         !in_head && self.readers.can_wait(bytes, network.seen_of_line())
     }
 
-    /// Whether bytes come to a player as fast as the origin would bring them.
+    /// Whether bytes come to a player as fast as the origin would bring them. On a line that
+    /// may be hardly faster than the film, about as fast is not enough.
     pub(super) fn keeps_up(&self, now: Timestamp, network: &Network) -> bool {
-        self.readers.any_player() && network.is_as_fast_as_origin(self.readers.pace(), now)
+        self.readers.any_player()
+            && !self.is_thin(network)
+            && network.is_as_fast_as_origin(self.readers.pace(), now)
+    }
+
+    /// Whether a player's line may be hardly faster than its film.
+    pub(super) fn is_thin(&self, network: &Network) -> bool {
+        self.readers.any_on_thin_line(network.line())
+    }
+
+    /// Whether a player's line is thin, and it has nothing ahead of its playhead yet.
+    pub(super) fn is_behind(&self, network: &Network) -> bool {
+        self.readers.any_behind(network.line())
     }
 
     /// Whether asking the origin for `chunk` as well would help: not where peers

@@ -72,6 +72,7 @@ impl Download {
         let mut under_way: Vec<_> = self.slots.iter().filter_map(from_peer).collect();
         under_way.sort_unstable();
         let keeps_up = self.keeps_up(now, network);
+        let behind = self.is_behind(network);
         let (mut of, mut ahead) = (None, 0);
         for (link, since, chunk, received) in under_way {
             if of.replace(link) != Some(link) {
@@ -82,10 +83,13 @@ impl Download {
             ahead += missing;
             let deadline = self.deadline(layout.range_of(chunk), network);
             let rescue_at = self.origin_by(deadline, missing, network);
+            let origin_takes = self.origin_takes(missing, network);
+            // What is late is not made up for on a line that is hardly faster than the film.
+            let patience = if behind { origin_takes } else { origin_takes * 3 / 2 };
             let again = if rescue_at > now {
                 rescue_at
             } else if now + takes <= deadline
-                || takes <= self.origin_takes(missing, network) * 3 / 2
+                || takes <= patience
                 || !self.origin_helps(chunk, layout, keeps_up)
             {
                 now + LOOK_AGAIN

@@ -206,7 +206,7 @@ impl Download {
     }
 
     pub(super) fn deadline(&self, bytes: ByteRange, network: &Network) -> Timestamp {
-        self.readers.deadline(bytes, &network.origin, self.slack)
+        self.readers.deadline(bytes, &network.origin, network.line(), self.slack)
     }
 
     fn look_for_peers(&mut self, now: Timestamp, network: &Network) {

@@ -19,7 +19,7 @@
 
 use std::time::Duration;
 
-use super::{Choice, Order, Policy, Rank, View};
+use super::{Candidate, Choice, Order, Policy, Rank, View};
 use crate::origin::MAX_ORIGIN_RUN;
 use dcdn_protocol::chunk::DEFAULT_CHUNK_SIZE;
 
@@ -60,11 +60,17 @@ impl Policy for Adaptive {
             return Choice::Origin;
         }
         let overdue = view.origin_by <= view.now;
-        if overdue && view.peer_failed && view.origin_helps && !view.origin_ailing {
+        let has_no_time = overdue || view.behind;
+        if has_no_time && view.peer_failed && view.origin_helps && !view.origin_ailing {
             // One peer was late with it already.
             return Choice::Origin;
         }
-        if let Some(best) = view.ready.iter().min_by_key(|it| (it.takes, it.link)) {
+        let trusted = |it: &&Candidate| {
+            // The origin must still be able to make up for a guess that was wrong.
+            !view.behind || it.proved || view.origin_ailing || view.now + it.takes <= view.origin_by
+        };
+        let best = view.ready.iter().filter(trusted).min_by_key(|it| (it.takes, it.link));
+        if let Some(best) = best {
             // Whose guesses have been too hopeful lately allows twice the time, and so does
             // who has none to lose.
             let is_careful = view.wasteful || self.never_later;
@@ -78,7 +84,8 @@ impl Policy for Adaptive {
         if view.busy && (view.origin_ailing || !view.origin_helps) {
             return Choice::Wait(Some(view.now + LOOK_AGAIN));
         }
-        if view.in_head || overdue {
+        let all_strangers = best.is_none() && !view.ready.is_empty() && !view.busy;
+        if view.in_head || overdue || all_strangers {
             return Choice::Origin;
         }
         if view.busy || view.resting {
@@ -105,5 +112,71 @@ impl Adaptive {
         }
         let time = view.origin_by - view.wanted_since;
         view.wanted_since + time * (3 * members + before) / (4 * members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Link, Timestamp};
+    use dcdn_protocol::ChunkIndex;
+
+    const POLICY: Adaptive = Adaptive { never_later: false, asks_peers_first: false };
+
+    fn candidate(link: u32, takes: u64, proved: bool) -> Candidate {
+        Candidate { link: Link(link), takes: Duration::from_millis(takes), proved }
+    }
+
+    /// A chunk that is due in 3 s and takes the origin 1 s, of a player on a thin line.
+    fn view(ready: &[Candidate]) -> View<'_> {
+        View {
+            now: Timestamp(1000),
+            chunk: ChunkIndex(5),
+            in_head: false,
+            peer_failed: false,
+            origin_ailing: false,
+            ready,
+            busy: false,
+            resting: false,
+            peers_until: None,
+            wanted_since: Timestamp(0),
+            deadline: Timestamp(4000),
+            origin_by: Timestamp(3000),
+            origin_takes: Duration::from_millis(1000),
+            origin_helps: true,
+            rank: Rank { before: 0, members: 1 },
+            wasteful: false,
+            behind: true,
+            dice: 0,
+        }
+    }
+
+    #[test]
+    fn on_a_thin_line_a_stranger_is_asked_only_while_the_origin_can_make_up_for_it() {
+        let (soon, late) = ([candidate(1, 1900, false)], [candidate(1, 2100, false)]);
+        assert_eq!(POLICY.choose(&view(&soon)), Choice::Peer(Link(1)));
+        assert_eq!(POLICY.choose(&view(&late)), Choice::Origin);
+        let ahead = View { behind: false, ..view(&late) };
+        assert_eq!(POLICY.choose(&ahead), Choice::Peer(Link(1)), "there is time to lose");
+        let ailing = View { origin_ailing: true, ..view(&late) };
+        assert_eq!(POLICY.choose(&ailing), Choice::Peer(Link(1)), "there is nobody else");
+    }
+
+    #[test]
+    fn on_a_thin_line_who_has_delivered_is_preferred_to_a_stranger() {
+        let ready = [candidate(1, 2100, false), candidate(2, 2500, true)];
+        assert_eq!(POLICY.choose(&view(&ready)), Choice::Peer(Link(2)));
+        let busy = View { busy: true, ..view(&ready[..1]) };
+        let wait = Choice::Wait(Some(Timestamp(3000)));
+        assert_eq!(POLICY.choose(&busy), wait, "of those that are busy one may be known");
+    }
+
+    #[test]
+    fn on_a_thin_line_what_one_peer_was_late_with_is_not_asked_of_another() {
+        let ready = [candidate(1, 200, true)];
+        let failed = View { peer_failed: true, ..view(&ready) };
+        assert_eq!(POLICY.choose(&failed), Choice::Origin);
+        let ahead = View { behind: false, ..failed };
+        assert_eq!(POLICY.choose(&ahead), Choice::Peer(Link(1)));
     }
 }

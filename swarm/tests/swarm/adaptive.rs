@@ -385,3 +385,22 @@ fn on_a_thin_line_peers_are_not_asked_for_what_is_played_later() {
     assert_eq!(world.unfinished_readers(), 0);
     assert!(asked > 0, "what comes next is asked of the peer");
 }
+
+#[test]
+fn on_a_thin_line_the_origin_sends_what_a_peer_leaves_one_thing_after_another() {
+    let mut world = World::new(PolicyName::Adaptive, 30_000_000, 1);
+    (world.players, world.reader_ms_per_chunk) = (true, 1000);
+    (world.origin_ms_per_chunk, world.peer_ms_per_chunk) = (900, 950);
+    world.coordinated(1);
+    world.peer(100, 1, Character::Honest, ChunkSet::full(115));
+    world.after(20_000, Input::LinkDown { link: dcdn_swarm::Link(1) });
+    world.after(20_000, Input::Expecting { peers: 0 });
+    world.open(1, world.whole());
+    while world.now.0 < 21_000 && world.step() {}
+    world.from_origin.clear();
+    world.run();
+
+    assert_eq!(world.unfinished_readers(), 0);
+    let is_near = |pair: &[u32]| pair[0].abs_diff(pair[1]) <= 8;
+    assert!(world.from_origin.windows(2).all(is_near), "{:?}", world.from_origin);
+}
