@@ -8,6 +8,13 @@ use dcdn_tests::{Engine, Site};
 
 use self::stage::Stage;
 
+/// Percentage that comes from peers of a long file at the least, on a machine with much to do, too.
+const MOST: u64 = 50;
+
+/// And of what is short. A player that adapts to such a machine plays a megabyte in eight segments, and
+/// each comes from the server whole of which it is not known within 2 s who has it.
+const SOME: u64 = 25;
+
 in_each_engine!(a_video_element_plays_and_seeks);
 async fn a_video_element_plays_and_seeks(engine: Engine) -> Result<()> {
     let site = Site::new()?;
@@ -23,7 +30,7 @@ async fn a_video_element_plays_and_seeks(engine: Engine) -> Result<()> {
         let share = stage.play(&format!("<video>, {form}"), &page).await?;
         // The WebM has four chunks: one is always the server's, and a machine with much to do
         // connects only after the next.
-        let least = if form == "WebM" { 25 } else { 50 };
+        let least = if form == "WebM" { SOME } else { MOST };
         assert!(share.percent() >= least, "{form}: {share:?}");
     }
     stage.close().await
@@ -39,7 +46,7 @@ async fn an_audio_element_plays_and_seeks(engine: Engine) -> Result<()> {
     // It is shorter than two chunks, and of such a file nobody waits for peers.
     stage.play("<audio>, MP3", &element("audio", &mp3)).await?;
     let share = stage.play("<audio>, WAV", &element("audio", &wav)).await?;
-    assert!(share.percent() >= 50, "{share:?}");
+    assert!(share.percent() >= MOST, "{share:?}");
     stage.close().await
 }
 
@@ -88,7 +95,7 @@ async fn hls_js_plays_and_seeks(engine: Engine) -> Result<()> {
     let page = hls_js(&script);
     let stage = Stage::with(site, engine, &films).await?;
     let share = stage.play("hls.js, segments", &page).await?;
-    assert!(share.percent() >= 50, "{share:?}");
+    assert!(share.percent() >= SOME, "{share:?}");
     stage.close().await
 }
 
@@ -101,7 +108,7 @@ async fn hls_js_plays_parts_of_files(engine: Engine) -> Result<()> {
     let page = hls_js(&script);
     let stage = Stage::with(site, engine, &films).await?;
     let share = stage.play("hls.js, byte ranges", &page).await?;
-    assert!(share.percent() >= 50, "{share:?}");
+    assert!(share.percent() >= SOME, "{share:?}");
     stage.close().await
 }
 
@@ -127,7 +134,7 @@ async fn shaka_player_plays_and_seeks(engine: Engine) -> Result<()> {
         );
         let page = player(&script, &start);
         let share = stage.play(&format!("Shaka Player, {form}"), &page).await?;
-        assert!(share.percent() >= 50, "{form}: {share:?}");
+        assert!(share.percent() >= SOME, "{form}: {share:?}");
     }
     stage.close().await
 }
@@ -154,7 +161,8 @@ async fn video_js_plays_and_seeks(engine: Engine) -> Result<()> {
         );
         let page = player(&script, &start);
         let share = stage.play(&format!("video.js, {form}"), &page).await?;
-        assert!(share.percent() >= 50, "{form}: {share:?}");
+        let least = if form == "MP4" { MOST } else { SOME };
+        assert!(share.percent() >= least, "{form}: {share:?}");
     }
     stage.close().await
 }
