@@ -228,14 +228,27 @@ impl Engine {
         let engine = Rc::clone(self);
         let mut state = self.state();
         let Some(session) = state.sessions.get_mut(&id) else { return };
-        session.timer = session.download.poll_timeout().map(|at| {
+        let due = session.download.poll_timeout();
+        if due == session.timer.as_ref().map(|(at, _)| *at) {
+            return;
+        }
+        session.timer = due.map(|at| {
             let wait = u32::try_from((at - now()).as_millis()).unwrap_or(u32::MAX);
             // A timer may fire a fraction of a millisecond early. What it does drops
             // the timer, so that comes after its callback.
-            Timeout::new(wait.saturating_add(1), move || {
-                spawn_local(async move { engine.feed(id, Input::Tick) });
-            })
+            let timer = Timeout::new(wait.saturating_add(1), move || {
+                spawn_local(async move { engine.wake(id, at) });
+            });
+            (at, timer)
         });
+    }
+
+    /// The timer for `at` has gone off.
+    fn wake(self: &Rc<Self>, id: SessionId, at: Timestamp) {
+        if let Some(session) = self.state().sessions.get_mut(&id) {
+            session.timer.take_if(|(due, _)| *due == at);
+        }
+        self.feed(id, Input::Tick);
     }
 
     /// The page gets what plain HTTP gives: there is nothing here for us. Possible

@@ -95,8 +95,8 @@ pub struct Session {
     pub waiting: Vec<oneshot::Sender<Opening>>,
     /// The check of a known content for being current, while it is under way.
     pub settling: Option<Settling>,
-    /// Wakes the core.
-    pub timer: Option<Timeout>,
+    /// Wakes the core, and when.
+    pub timer: Option<(Timestamp, Timeout)>,
     /// Ends the session some time after its last reader.
     pub linger: Option<Timeout>,
 }
