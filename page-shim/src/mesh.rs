@@ -439,7 +439,8 @@ impl Mesh {
             member.may_hold(content) || swarm.peers().any(|named| named == **peer)
         };
         let peers = count(self.members.iter().filter(serving));
-        if swarm.told != Some(peers) {
+        // Of a content of which nothing is wanted the worker hears once that there is a server.
+        if swarm.told.is_none() || (swarm.want > 0 && swarm.told != Some(peers)) {
             swarm.told = Some(peers);
             self.push(Command::Worker(ToWorker::Expecting { content, peers }));
         }

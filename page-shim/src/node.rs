@@ -97,6 +97,8 @@ struct Link {
     /// Whether its channel has opened.
     up: bool,
     received: u64,
+    /// When the worker last heard of its progress.
+    told_at: f64,
     mistakes: u32,
 }
 
@@ -427,7 +429,16 @@ impl Node {
 impl Link {
     fn new(attempt: u32, connection: Connection, uploads: Uploads) -> Self {
         let downloads = Downloads::default();
-        Self { attempt, connection, downloads, uploads, up: false, received: 0, mistakes: 0 }
+        Self {
+            attempt,
+            connection,
+            downloads,
+            uploads,
+            up: false,
+            received: 0,
+            told_at: 0.0,
+            mistakes: 0,
+        }
     }
 
     fn tell(&self, message: &PeerMessage) {

@@ -6,7 +6,12 @@ use dcdn_protocol::message::shim::ToWorker;
 use js_sys::{ArrayBuffer, Uint8Array};
 
 use super::Node;
+use crate::browser;
 use crate::download::{Arrival, ChunkKey};
+
+/// Milliseconds between two times that the worker hears of one peer's progress. It hears of each
+/// chunk's first piece at once, by which it knows that the peer is at it.
+const PROGRESS_INTERVAL_MS: f64 = 50.0;
 
 impl Node {
     /// A peer asks for a chunk.
@@ -42,12 +47,15 @@ impl Node {
         link.received += u64::from(body.length());
         match link.downloads.piece(key, offset, size, body) {
             Arrival::Progress(received) => {
-                let progress = ToWorker::Progress { peer, content, chunk, received };
-                self.outlet.worker(&progress, None);
+                let is_first = received == body.length();
+                let now = browser::now();
+                if is_first || now - link.told_at >= PROGRESS_INTERVAL_MS {
+                    link.told_at = now;
+                    let progress = ToWorker::Progress { peer, content, chunk, received };
+                    self.outlet.worker(&progress, None);
+                }
             }
             Arrival::Whole(bytes) => {
-                let progress = ToWorker::Progress { peer, content, chunk, received: size };
-                self.outlet.worker(&progress, None);
                 self.outlet.worker(&ToWorker::Chunk { peer, content, chunk }, Some(&bytes));
             }
             Arrival::Late => {}

@@ -90,7 +90,7 @@ pub enum ToWorker {
         /// The chunks.
         chunks: ChunkSet,
     },
-    /// A piece of a requested chunk has come.
+    /// Pieces of a requested chunk have come, but not all: the first, and then now and again.
     Progress {
         /// The peer.
         peer: PeerId,
