@@ -33,7 +33,7 @@ const REMOVAL_TIMEOUT = 10_000;
 /** Resources that one `prefetch` fetches at a time. */
 const PREFETCHED_AT_ONCE = 3;
 /** What we keep outside of the worker's caches, by its keys in `localStorage`. */
-const KEPT = ['dcdn.group', 'dcdn.consent'];
+const KEPT = ['dcdn.group', 'dcdn.consent', 'dcdn.peers'];
 
 /** Thrown inside `start` when the page goes on as plain HTTP; not an error. */
 class Obstacle extends Error {}

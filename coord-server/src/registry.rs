@@ -126,6 +126,8 @@ struct Peer {
     /// In order.
     swarms: Vec<ContentId>,
     bucket: TokenBucket,
+    /// For those whom its next join names.
+    offers: Vec<String>,
     /// Since when it has not reported what it was served.
     unreported_since: Instant,
 }
@@ -206,7 +208,8 @@ impl Registry {
     fn connect(&mut self, peer: PeerId, place: Place, now: Instant) {
         let bucket = TokenBucket::new(self.limits.messages, now);
         let unreported_since = now.checked_sub(plausible::BEFORE).unwrap_or(now);
-        let new = Peer { group: None, place, swarms: Vec::new(), bucket, unreported_since };
+        let (swarms, offers) = (Vec::new(), Vec::new());
+        let new = Peer { group: None, place, swarms, bucket, offers, unreported_since };
         self.peers.insert(peer, new);
     }
 
@@ -242,10 +245,7 @@ impl Registry {
                 }
             }
         };
-        match answer {
-            Ok(effect) => Vec::from_iter(effect),
-            Err(refusal) => self.refuse(from, refusal),
-        }
+        answer.unwrap_or_else(|refusal| self.refuse(from, refusal))
     }
 
     fn obey(
@@ -253,26 +253,36 @@ impl Registry {
         from: Asker,
         message: ToCoord,
         now: Instant,
-    ) -> Result<Option<Effect>, Refusal> {
+    ) -> Result<Vec<Effect>, Refusal> {
         let seconds = self.seconds(now);
-        match message {
-            ToCoord::Hello { .. } => {
-                Err(Refusal::new(ErrorCode::BadMessage, "hello has been said already"))
+        let effect = match message {
+            ToCoord::Join { content, want, have } => {
+                return self.join(from, content, want, &have, seconds);
             }
-            ToCoord::Join { content, want, have } => self.join(from, content, want, &have, seconds),
+            ToCoord::Hello { .. } => {
+                return Err(Refusal::new(ErrorCode::BadMessage, "hello has been said already"));
+            }
+            ToCoord::Offers { sdps } => {
+                if let Some(peer) = self.peers.get_mut(&from.peer) {
+                    peer.offers = sdps;
+                    peer.offers.truncate(MAX_WANT.into());
+                }
+                None
+            }
             ToCoord::Have { content, have } => {
                 if let Some(swarm) = self.swarms.get_mut(&content) {
                     swarm.report(from.group, from.peer, &have, seconds);
                 }
-                Ok(None)
+                None
             }
             ToCoord::Leave { content } => {
                 self.leave(from, content);
-                Ok(None)
+                None
             }
-            ToCoord::Signal { to, signal } => self.relay(from, to, signal, seconds),
-            ToCoord::Report { bytes } => Ok(self.report(from.peer, bytes, now)),
-        }
+            ToCoord::Signal { to, signal } => self.relay(from, to, signal, seconds)?,
+            ToCoord::Report { bytes } => self.report(from.peer, bytes, now),
+        };
+        Ok(Vec::from_iter(effect))
     }
 
     /// Seconds on the clock of members.
@@ -286,7 +296,7 @@ impl Registry {
         from: PeerId,
         version: u16,
         group: GroupId,
-    ) -> Result<Option<Effect>, Refusal> {
+    ) -> Result<Vec<Effect>, Refusal> {
         if version != VERSION {
             let message = format!("this server speaks version {VERSION}, not {version}");
             return Err(Refusal::new(ErrorCode::Version, message));
@@ -297,7 +307,7 @@ impl Registry {
         }
         let report_every_ms = Some(REPORT_INTERVAL_MS);
         let welcome = FromCoord::Welcome { version: VERSION, peer: from, report_every_ms };
-        Ok(Some(Effect::Send(from, welcome)))
+        Ok(vec![Effect::Send(from, welcome)])
     }
 
     fn join(
@@ -307,8 +317,9 @@ impl Registry {
         want: u8,
         have: &ChunkSet,
         now: f64,
-    ) -> Result<Option<Effect>, Refusal> {
-        let Some(peer) = self.peers.get_mut(&from.peer) else { return Ok(None) };
+    ) -> Result<Vec<Effect>, Refusal> {
+        let Some(peer) = self.peers.get_mut(&from.peer) else { return Ok(Vec::new()) };
+        let offers = std::mem::take(&mut peer.offers);
         if let Err(place) = peer.swarms.binary_search(&content) {
             if peer.swarms.len() >= self.limits.swarms {
                 let message = format!("a socket is in {} swarms at the most", self.limits.swarms);
@@ -326,10 +337,35 @@ impl Registry {
             let is_hungry = peers.len() < want && swarm.is_hungry(from, want, may_wait, now);
             self.agenda.stir(content, swarm, now);
             if may_wait && is_hungry {
-                return Ok(None);
+                return Ok(Vec::new());
             }
         }
-        Ok(Some(Effect::Send(from.peer, FromCoord::Peers { content, peers })))
+        let named: Vec<PeerId> = peers.iter().map(|it| it.peer).collect();
+        let mut effects = self.offer(from, &named, offers, now);
+        effects.push(Effect::Send(from.peer, FromCoord::Peers { content, peers }));
+        Ok(effects)
+    }
+
+    /// Gives those who are named the offers that were ready, and says to whom, up to the first
+    /// that cannot be passed on.
+    fn offer(
+        &mut self,
+        from: Asker,
+        named: &[PeerId],
+        sdps: Vec<String>,
+        now: f64,
+    ) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let mut to = Vec::new();
+        for (&peer, sdp) in named.iter().zip(sdps) {
+            let Ok(Some(effect)) = self.relay(from, peer, Signal::Offer { sdp }, now) else { break };
+            effects.push(effect);
+            to.push(peer);
+        }
+        if !to.is_empty() {
+            effects.push(Effect::Send(from.peer, FromCoord::Offered { to }));
+        }
+        effects
     }
 
     fn report(&mut self, from: PeerId, bytes: Totals, now: Instant) -> Option<Effect> {

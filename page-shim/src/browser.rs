@@ -15,6 +15,9 @@ const CONSENT_KEY: &str = "dcdn.consent";
 
 const CONSENTED: &str = "yes";
 
+/// Key in `localStorage` of how many peers the server named last.
+const PEERS_KEY: &str = "dcdn.peers";
+
 /// The page's window.
 ///
 /// # Errors
@@ -53,6 +56,21 @@ pub fn consent() -> Option<bool> {
 pub fn set_consent(given: bool) {
     if let Some(storage) = storage() {
         let _ = storage.set_item(CONSENT_KEY, if given { CONSENTED } else { "no" });
+    }
+}
+
+/// How many peers the server named last, on whichever page.
+pub fn peers_of_late() -> u8 {
+    let kept = storage().and_then(|storage| storage.get_item(PEERS_KEY).ok().flatten());
+    kept.and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+/// Remembers how many peers the server has named.
+pub fn note_peers(peers: u8) {
+    if peers_of_late() != peers
+        && let Some(storage) = storage()
+    {
+        let _ = storage.set_item(PEERS_KEY, &peers.to_string());
     }
 }
 

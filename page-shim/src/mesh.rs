@@ -153,6 +153,11 @@ impl Mesh {
         self.holdings.get(&content)
     }
 
+    /// Whether peers are wanted for `content`, and not only to be found by them.
+    pub fn wants(&self, content: ContentId) -> bool {
+        self.swarms.get(&content).is_some_and(|swarm| swarm.want > 0)
+    }
+
     // What the worker says.
 
     /// The worker wants to be in the swarm of `content`.

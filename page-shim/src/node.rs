@@ -1,6 +1,7 @@
 //! The page as a peer among peers: carries out what [`Mesh`] decides, on real
 //! connections, and moves chunks in and out.
 
+mod spares;
 mod transfers;
 
 use std::rc::Rc;
@@ -13,6 +14,7 @@ use gloo_timers::callback::Timeout;
 use js_sys::{ArrayBuffer, Uint8Array};
 use vecmap::VecMap;
 
+use self::spares::Spare;
 use self::transfers::broken;
 use crate::browser;
 use crate::download::{ChunkKey, Downloads};
@@ -47,8 +49,7 @@ pub enum NodeEvent {
 /// Something that happened on a connection.
 #[derive(Debug)]
 pub struct LinkEvent {
-    peer: PeerId,
-    /// Which connection to that peer: what an earlier one says is of no interest.
+    /// Which connection: what one that is dropped says is of no interest.
     attempt: u32,
     event: ConnectionEvent,
 }
@@ -74,6 +75,8 @@ pub struct Node {
     /// Says when the mesh is due.
     timer: Option<Timer>,
     links: VecMap<PeerId, Link>,
+    /// Connections that are no peer's yet.
+    spares: Vec<Spare>,
     uplink: Rc<Uplink>,
     attempts: u32,
     /// What the worker has to offer, whether it is offered or not.
@@ -112,6 +115,7 @@ impl Node {
             mesh: Mesh::new(config.max_peers),
             timer: None,
             links: VecMap::new(),
+            spares: Vec::new(),
             uplink: Rc::default(),
             attempts: 0,
             holdings: VecMap::new(),
@@ -167,7 +171,12 @@ impl Node {
     pub fn on_worker(&mut self, message: ToShim) {
         let now = browser::now();
         match message {
-            ToShim::Join { content, want } => self.mesh.join(content, want, now),
+            ToShim::Join { content, want } => {
+                if want > 0 {
+                    self.make_ready();
+                }
+                self.mesh.join(content, want, now);
+            }
             ToShim::Leave { content } => self.mesh.leave(content),
             ToShim::Have { content, chunks } => {
                 self.holdings.insert(content, chunks);
@@ -221,6 +230,7 @@ impl Node {
 
     /// There is no socket.
     pub fn on_socket_down(&mut self) {
+        self.spares.clear();
         self.mesh.unreachable();
         self.carry_out();
     }
@@ -229,7 +239,15 @@ impl Node {
     pub fn on_coord(&mut self, message: FromCoord) {
         let now = browser::now();
         match message {
-            FromCoord::Peers { content, peers } => self.mesh.named(content, peers, now),
+            FromCoord::Offered { to } => self.on_offered(to),
+            FromCoord::Peers { content, peers } => {
+                let named = u8::try_from(peers.len()).unwrap_or(u8::MAX);
+                self.mesh.named(content, peers, now);
+                self.carry_out();
+                if self.mesh.wants(content) {
+                    self.note_named(named);
+                }
+            }
             FromCoord::Signal { from, signal: Signal::Offer { sdp } } => {
                 self.on_offer(from, sdp, now);
             }
@@ -261,9 +279,10 @@ impl Node {
         }
     }
 
-    fn on_link(&mut self, LinkEvent { peer, attempt, event }: LinkEvent) {
-        let Some(link) = self.links.get_mut(&peer).filter(|link| link.attempt == attempt) else {
-            return;
+    fn on_link(&mut self, LinkEvent { attempt, event }: LinkEvent) {
+        let Some((&peer, link)) = self.links.iter_mut().find(|(_, it)| it.attempt == attempt)
+        else {
+            return self.on_spare(attempt, event);
         };
         match event {
             ConnectionEvent::Signal(signal) => {
@@ -290,6 +309,7 @@ impl Node {
 
     /// The page goes away: every connection ends.
     pub fn pause(&mut self) {
+        self.spares.clear();
         self.mesh.hang_up_all();
         self.carry_out();
     }
@@ -297,10 +317,7 @@ impl Node {
     fn carry_out(&mut self) {
         while let Some(command) = self.mesh.poll() {
             match command {
-                Command::Call(peer) => {
-                    let call = |stun: &[String], emit| Connection::call(stun, emit);
-                    self.connect(peer, call);
-                }
+                Command::Call(peer) => self.call(peer),
                 Command::HangUp(peer) => self.drop_link(peer),
                 Command::Tell(peer, message) => {
                     if let Some(link) = self.links.get(&peer) {
@@ -308,7 +325,12 @@ impl Node {
                     }
                 }
                 Command::Worker(message) => self.outlet.worker(&message, None),
-                Command::Coord(message) => self.outlet.coord(&message),
+                Command::Coord(message) => {
+                    if matches!(message, ToCoord::Join { want, .. } if want > 0) {
+                        self.send_offers();
+                    }
+                    self.outlet.coord(&message);
+                }
             }
         }
         self.set_timer();
@@ -326,23 +348,40 @@ impl Node {
         });
     }
 
+    fn call(&mut self, peer: PeerId) {
+        let Some((spare, signals)) = self.take_spare(peer) else {
+            return self.connect(peer, |stun, emit| Connection::call(stun, emit));
+        };
+        self.link(peer, spare.attempt, spare.connection);
+        for signal in signals {
+            self.outlet.coord(&ToCoord::Signal { to: peer, signal });
+        }
+    }
+
     fn connect(
         &mut self,
         peer: PeerId,
         open: impl FnOnce(&[String], Emit) -> Result<Connection, ShimError>,
     ) {
+        let (attempt, emit) = self.next_attempt();
+        let opened = open(&self.uplink.site.borrow().stun, emit);
+        match opened {
+            Ok(connection) => self.link(peer, attempt, connection),
+            Err(_) => self.mesh.closed(peer, browser::now()),
+        }
+    }
+
+    /// The number of another connection, and where that says what happens to it.
+    fn next_attempt(&mut self) -> (u32, Emit) {
         self.attempts += 1;
         let attempt = self.attempts;
         let emit = Rc::clone(&self.emit);
-        let emit = Rc::new(move |event| emit(NodeEvent::Link(LinkEvent { peer, attempt, event })));
-        let opened = open(&self.uplink.site.borrow().stun, emit);
-        match opened {
-            Ok(connection) => {
-                let uploads = Uploads::new(connection.outbox().clone(), Rc::clone(&self.uplink));
-                self.links.insert(peer, Link::new(attempt, connection, uploads));
-            }
-            Err(_) => self.mesh.closed(peer, browser::now()),
-        }
+        (attempt, Rc::new(move |event| emit(NodeEvent::Link(LinkEvent { attempt, event }))))
+    }
+
+    fn link(&mut self, peer: PeerId, attempt: u32, connection: Connection) {
+        let uploads = Uploads::new(connection.outbox().clone(), Rc::clone(&self.uplink));
+        self.links.insert(peer, Link::new(attempt, connection, uploads));
     }
 
     fn on_offer(&mut self, from: PeerId, sdp: String, now: f64) {

@@ -117,6 +117,12 @@ impl Connection {
         self.channel.outbox()
     }
 
+    /// Our description with the candidates found so far, if it is in force.
+    pub fn described(&self) -> Option<String> {
+        let sdp = self.connection.local_description()?.sdp();
+        (sdp.len() <= MAX_SDP).then_some(sdp)
+    }
+
     /// The browser's connection, for its statistics.
     pub fn raw(&self) -> &RtcPeerConnection {
         &self.connection

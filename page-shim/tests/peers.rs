@@ -14,7 +14,7 @@ use dcdn_protocol::message::peer::{ChunkFailReason, MAX_QUEUED_REQUESTS, PIECE_S
 use dcdn_protocol::message::shim::{ToShim, ToWorker};
 use dcdn_protocol::{ChunkIndex, ChunkSet, ContentId, PeerId, SiteConfig, frame};
 use js_sys::Uint8Array;
-use town::{Relay, Resident, Stranger, bytes_of, hold, join, noise, store_chunk};
+use town::{Relay, Resident, Stranger, bytes_of, hold, join, noise, store_chunk, until};
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_browser);
@@ -104,6 +104,44 @@ async fn a_chunk_stored_later_is_announced_to_who_is_interested() {
 
     let one = ToWorker::PeerHas { peer: LARGE, content, chunks: ChunkSet::full(1) };
     reader.hear_exactly(&one).await;
+}
+
+#[wasm_bindgen_test]
+async fn offers_that_were_made_ready_go_out_with_the_join_and_others_are_made_when_needed() {
+    let (relay, content) = (Relay::default(), content(21));
+    let seeds = [LARGE, PeerId([3; 16]), PeerId([4; 16])];
+    let residents = seeds.map(|id| Resident::new(&relay, id, &config()));
+    for seed in &residents {
+        hold(seed, content, 1, CHUNK_SIZE).await;
+        seed.say(ToShim::Join { content, want: 0 });
+    }
+    browser::note_peers(2);
+    let mut reader = Resident::without_socket(&relay, SMALL, &config());
+    reader.say(join(content));
+    until(|| reader.node().ready_count() == 2).await;
+    assert!(reader.node().peers().is_empty(), "they are nobody's yet");
+
+    reader.open_socket();
+
+    for _ in seeds {
+        reader.hear(|told, _| matches!(told, ToWorker::PeerHas { .. }).then_some(())).await;
+    }
+    assert_eq!((reader.node().open_count(), reader.node().counts().tried), (3, 3));
+    assert_eq!((reader.node().ready_count(), browser::peers_of_late()), (0, 3));
+    for seed in &residents {
+        assert_eq!(seed.node().counts().tried, 1);
+    }
+}
+
+#[wasm_bindgen_test]
+async fn whoever_met_nobody_the_last_time_makes_nothing_ready() {
+    let (relay, content) = (Relay::default(), content(22));
+    browser::note_peers(0);
+    let mut reader = Resident::without_socket(&relay, SMALL, &config());
+    reader.say(join(content));
+    reader.open_socket();
+    reader.hear_exactly(&ToWorker::Expecting { content, peers: 0 }).await;
+    assert_eq!((reader.node().ready_count(), reader.node().counts().tried), (0, 0));
 }
 
 #[wasm_bindgen_test]

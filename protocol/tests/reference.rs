@@ -39,6 +39,7 @@ fn to_coord() -> Vec<ToCoord> {
     let content = content();
     vec![
         ToCoord::Hello { version: VERSION, group: GroupId([0xaa; 16]), token: None },
+        ToCoord::Offers { sdps: vec!["v=0\r\n…".into()] },
         ToCoord::Join { content, want: 8, have: held() },
         ToCoord::Join { content, want: 0, have: ChunkSet::new() },
         ToCoord::Have { content, have: held() },
@@ -62,6 +63,7 @@ fn from_coord() -> Vec<FromCoord> {
             peer: PeerId([1; 16]),
             report_every_ms: Some(REPORT_INTERVAL_MS),
         },
+        FromCoord::Offered { to: vec![PeerId([2; 16])] },
         FromCoord::Peers { content: content(), peers },
         FromCoord::Signal {
             from: PeerId([2; 16]),
@@ -141,6 +143,7 @@ fn a_reader_who_knows_only_the_document_finds_the_manifest_in_its_bytes() {
 fn every_kind(to: &ToCoord, from: &FromCoord, peer: &PeerMessage) {
     match to {
         ToCoord::Hello { .. }
+        | ToCoord::Offers { .. }
         | ToCoord::Join { .. }
         | ToCoord::Have { .. }
         | ToCoord::Leave { .. }
@@ -149,6 +152,7 @@ fn every_kind(to: &ToCoord, from: &FromCoord, peer: &PeerMessage) {
     }
     match from {
         FromCoord::Welcome { .. }
+        | FromCoord::Offered { .. }
         | FromCoord::Peers { .. }
         | FromCoord::Signal { .. }
         | FromCoord::Goodbye { .. }

@@ -55,6 +55,7 @@ fn to_coord() -> impl Strategy<Value = ToCoord> {
         (any::<u16>(), any::<[u8; 16]>(), option::of(".*")).prop_map(|(version, group, token)| {
             ToCoord::Hello { version, group: GroupId(group), token }
         }),
+        vec(".*", 0..4).prop_map(|sdps| ToCoord::Offers { sdps }),
         (content(), any::<u8>(), chunk_set()).prop_map(|(content, want, have)| ToCoord::Join {
             content,
             want,
@@ -81,6 +82,7 @@ fn from_coord() -> impl Strategy<Value = FromCoord> {
         }),
         (content(), vec(recommended(), 0..6))
             .prop_map(|(content, peers)| FromCoord::Peers { content, peers }),
+        vec(peer(), 0..4).prop_map(|to| FromCoord::Offered { to }),
         (peer(), signal()).prop_map(|(from, signal)| FromCoord::Signal { from, signal }),
         any::<u32>().prop_map(|within_ms| FromCoord::Goodbye { within_ms }),
     ]

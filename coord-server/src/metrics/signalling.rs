@@ -41,8 +41,19 @@ pub(super) struct RefusalLabels {
     code: &'static str,
 }
 
-const KINDS: [&str; 10] =
-    ["hello", "join", "have", "leave", "offer", "answer", "candidate", "garbled", "beat", "report"];
+const KINDS: [&str; 11] = [
+    "hello",
+    "join",
+    "have",
+    "leave",
+    "offer",
+    "answer",
+    "candidate",
+    "garbled",
+    "beat",
+    "report",
+    "offers",
+];
 
 const CODES: [ErrorCode; 8] = [
     ErrorCode::BadMessage,
@@ -76,6 +87,7 @@ impl Messages {
             // Sockets that open, are refused and close are no messages and not counted here.
             Event::Beat(_) | Event::Refused(..) | Event::Connected(_) | Event::Disconnected => 8,
             Event::Received(ToCoord::Report { .. }, _) => 9,
+            Event::Received(ToCoord::Offers { .. }, _) => 10,
         };
         &self.0[place]
     }

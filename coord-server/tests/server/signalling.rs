@@ -92,6 +92,28 @@ async fn two_pages_find_each_other_and_exchange_signals() {
 }
 
 #[tokio::test]
+async fn offers_that_are_ready_go_to_those_whom_the_next_join_names() {
+    let site = SiteDirectory::new();
+    let server = Server::start(&site).await;
+    let (mut seed, mut page) = (server.page(1).await, server.page(2).await);
+    seed.join(CONTENT, 0).await;
+    let ready = |sdps: &[&str]| ToCoord::Offers { sdps: sdps.iter().map(|&it| it.into()).collect() };
+
+    page.say(&ready(&["v=0\r\na=first", "v=0\r\na=second"])).await;
+    page.say(&join(CONTENT)).await;
+
+    let given = offer("v=0\r\na=first");
+    assert_eq!(seed.hear().await, FromCoord::Signal { from: page.id, signal: given });
+    assert_eq!(page.hear().await, FromCoord::Offered { to: vec![seed.id] });
+    assert!(matches!(page.hear().await, FromCoord::Peers { .. }));
+    // The second was for that join, too.
+    assert_eq!(page.join(CONTENT, 5).await, [seed.id]);
+    // What is no offer goes to nobody.
+    page.say(&ready(&["hello"])).await;
+    assert_eq!(page.join(CONTENT, 5).await, [seed.id]);
+}
+
+#[tokio::test]
 async fn a_recommended_peer_comes_with_what_it_last_said_that_it_holds() {
     let site = SiteDirectory::new();
     let server = Server::start(&site).await;

@@ -12,12 +12,13 @@ use dcdn_page_shim::channel::Outbox;
 use dcdn_page_shim::node::{Node, NodeEvent, Outlet};
 use dcdn_page_shim::peer::{Connection, ConnectionEvent};
 use dcdn_page_shim::task::Task;
-use dcdn_protocol::message::coord::{FromCoord, Recommended, ToCoord};
+use dcdn_protocol::message::coord::{FromCoord, Recommended, Signal, ToCoord};
 use dcdn_protocol::message::peer::PeerMessage;
 use dcdn_protocol::message::shim::{ToShim, ToWorker};
 use dcdn_protocol::{ChunkIndex, ChunkSet, ContentId, PeerId, SiteConfig, store};
 use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use gloo_timers::future::TimeoutFuture;
 use js_sys::{ArrayBuffer, Uint8Array};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
@@ -31,6 +32,7 @@ pub struct Relay(Rc<RefCell<RelayState>>);
 struct RelayState {
     members: BTreeMap<PeerId, UnboundedSender<FromCoord>>,
     swarms: BTreeMap<ContentId, Vec<Recommended>>,
+    offers: BTreeMap<PeerId, Vec<String>>,
 }
 
 impl Relay {
@@ -47,9 +49,20 @@ impl Relay {
             ToCoord::Join { content, want, have } => {
                 let swarm = state.swarms.entry(content).or_default();
                 let others = swarm.iter().filter(|member| member.peer != from).cloned();
-                let peers = others.take(usize::from(want)).collect();
+                let peers: Vec<Recommended> = others.take(usize::from(want)).collect();
                 swarm.push(Recommended { peer: from, expected: have });
+                let ready = state.offers.remove(&from).unwrap_or_default();
+                let to: Vec<PeerId> = peers.iter().map(|it| it.peer).take(ready.len()).collect();
+                for (&peer, sdp) in to.iter().zip(ready) {
+                    state.send(peer, FromCoord::Signal { from, signal: Signal::Offer { sdp } });
+                }
+                if !to.is_empty() {
+                    state.send(from, FromCoord::Offered { to });
+                }
                 state.send(from, FromCoord::Peers { content, peers });
+            }
+            ToCoord::Offers { sdps } => {
+                state.offers.insert(from, sdps);
             }
             ToCoord::Hello { .. }
             | ToCoord::Have { .. }
@@ -78,6 +91,13 @@ pub struct Resident {
 
 impl Resident {
     pub fn new(relay: &Relay, id: PeerId, config: &SiteConfig) -> Self {
+        let resident = Self::without_socket(relay, id, config);
+        resident.open_socket();
+        resident
+    }
+
+    /// One whose socket is still to open.
+    pub fn without_socket(relay: &Relay, id: PeerId, config: &SiteConfig) -> Self {
         let (worker, heard) = unbounded();
         let (events, node_events) = unbounded::<NodeEvent>();
         let from_coord = relay.enter(id);
@@ -96,9 +116,12 @@ impl Resident {
                 }
             }
         });
-        node.borrow_mut().on_socket_open();
-        node.borrow_mut().on_welcome(id);
         Self { id, node, heard, _task: task }
+    }
+
+    pub fn open_socket(&self) {
+        self.node.borrow_mut().on_socket_open();
+        self.node.borrow_mut().on_welcome(self.id);
     }
 
     pub fn node(&self) -> Ref<'_, Node> {
@@ -274,4 +297,11 @@ pub fn bytes_of(buffer: &ArrayBuffer) -> Vec<u8> {
 
 pub fn join(content: ContentId) -> ToShim {
     ToShim::Join { content, want: 5 }
+}
+
+/// Waits until `holds`.
+pub async fn until(holds: impl Fn() -> bool) {
+    while !holds() {
+        TimeoutFuture::new(5).await;
+    }
 }

@@ -49,6 +49,13 @@ pub enum ToCoord {
         /// bytes. Not written if there is none.
         token: Option<String>,
     },
+    /// Offers that are ready, for those whom the next join names first: they have one a round trip
+    /// sooner than a [`ToCoord::Signal`] could bring it. Only from a page without connections: to a
+    /// peer that has one already, an offer says that it is lost. Not answered.
+    Offers {
+        /// One for each, at most 10, and each at most [`MAX_SDP`] bytes.
+        sdps: Vec<String>,
+    },
     /// Enter the swarm of a content. May be repeated to ask for more peers.
     Join {
         /// The swarm.
@@ -109,6 +116,12 @@ pub enum FromCoord {
         content: ContentId,
         /// At most as many as wanted; empty if there is nobody.
         peers: Vec<Recommended>,
+    },
+    /// Said just before [`FromCoord::Peers`] of these, who have been given the first of the page's
+    /// [`ToCoord::Offers`], each one in this order. None is said of nobody.
+    Offered {
+        /// The receivers.
+        to: Vec<PeerId>,
     },
     /// A signal from another peer.
     Signal {
@@ -217,8 +230,10 @@ flat! {
         to: PeerId,
         signal: Signal,
         bytes: Totals,
+        sdps: Vec<String>,
     } {
         Hello = "hello" { version, group, token or_none },
+        Offers = "offers" { sdps },
         Join = "join" { content, want, have or_default },
         Have = "have" { content, have },
         Leave = "leave" { content },
@@ -239,8 +254,10 @@ flat! {
         code: ErrorCode,
         message: String,
         peer: PeerId,
+        to: Vec<PeerId>,
     } {
         Welcome = "welcome" { version, peer, report_every_ms or_none },
+        Offered = "offered" { to },
         Peers = "peers" { content, peers },
         Signal = "signal" { from, signal },
         Goodbye = "goodbye" { within_ms },
