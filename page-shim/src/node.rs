@@ -350,7 +350,7 @@ impl Node {
 
     fn call(&mut self, peer: PeerId) {
         let Some((spare, signals)) = self.take_spare(peer) else {
-            return self.connect(peer, |stun, emit| Connection::call(stun, emit));
+            return self.connect(peer, Connection::call);
         };
         self.link(peer, spare.attempt, spare.connection);
         for signal in signals {

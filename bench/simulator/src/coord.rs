@@ -110,6 +110,11 @@ impl Coord {
     fn carry_out(&mut self, to: EntityId, message: FromCoord, ctx: &mut Ctx<'_>) {
         let what = match message {
             FromCoord::Welcome { .. } => What::Hello,
+            // Visitors here make no offers ready: each calls whom it is told of.
+            FromCoord::Offered { .. } => {
+                ctx.totals.violations.push("an offer that nobody made".to_owned());
+                return;
+            }
             FromCoord::Peers { content, peers } => {
                 let content = crate::world::content_no(content);
                 let brief =
