@@ -101,7 +101,7 @@ impl Bridge {
     pub fn send(&self, message: &ToWorker, body: Option<&ArrayBuffer>) -> Result<(), ShimError> {
         let port = self.port.borrow();
         let Some(Port { port, .. }) = port.as_ref() else { return Ok(()) };
-        let value = dcdn_plain::to_object(message)?;
+        let value = dcdn_plain::to_object(message);
         let Some(body) = body else { return Ok(port.post_message(&value)?) };
         Reflect::set(&value, &JsValue::from_str(BODY), body)?;
         Ok(port.post_message_with_transferable(&value, &Array::of1(body))?)

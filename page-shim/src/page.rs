@@ -7,15 +7,15 @@ use std::rc::Rc;
 use dcdn_protocol::config::{PageSettings, PolicyName, SiteConfig};
 use dcdn_protocol::message::coord::{ErrorCode, FromCoord, ToCoord};
 use dcdn_protocol::message::shim::{Errand, Outcome, ToShim, ToWorker};
+use dcdn_protocol::plain::Write;
 use dcdn_protocol::stats::{Stats, Totals, UrlStats};
-use dcdn_protocol::{PeerId, VERSION};
+use dcdn_protocol::{PeerId, VERSION, record};
 use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures::channel::oneshot;
 use gloo_events::EventListener;
 use gloo_timers::callback::Timeout;
 use js_sys::{ArrayBuffer, Function};
-use serde::Serialize;
 use vecmap::VecMap;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::PageTransitionEvent;
@@ -71,7 +71,7 @@ pub enum Question {
 }
 
 /// The answer of `dcdn.stats()`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct PageStats {
     /// Resources, in the order of their first request.
     pub urls: Vec<UrlStats>,
@@ -80,6 +80,8 @@ pub struct PageStats {
     /// Open connections.
     pub peers: u32,
 }
+
+record!(out PageStats { urls, totals, peers });
 
 /// What `dcdn.diagnose()` is made of.
 #[derive(Debug)]
@@ -402,7 +404,7 @@ impl Page {
         let _ = self.bridge.send(message, None);
     }
 
-    fn tell_page(&self, event: &impl Serialize) {
+    fn tell_page(&self, event: &impl Write) {
         tell(&self.listener, event);
     }
 }
@@ -434,7 +436,6 @@ impl Outlet for PageOutlet {
 }
 
 /// A peer has come or gone.
-#[derive(Serialize)]
 struct PeerChanged {
     event: &'static str,
     peer: PeerId,
@@ -442,8 +443,9 @@ struct PeerChanged {
     peers: u32,
 }
 
+record!(out PeerChanged { event, peer, state, peers });
+
 /// A worker has answered a handshake.
-#[derive(Serialize)]
 struct Welcome {
     event: &'static str,
     /// False if the worker speaks another version.
@@ -458,11 +460,11 @@ struct Welcome {
     persist: bool,
 }
 
-fn tell(listener: &Function, event: &impl Serialize) {
-    if let Ok(event) = dcdn_plain::to_object(event) {
-        // The page's script catches what its listeners throw.
-        let _ = listener.call1(&JsValue::NULL, &event);
-    }
+record!(out Welcome { event, compatible, enabled, peers, consent, persist });
+
+fn tell(listener: &Function, event: &impl Write) {
+    // The page's script catches what its listeners throw.
+    let _ = listener.call1(&JsValue::NULL, &dcdn_plain::to_object(event));
 }
 
 fn not_done(why: &str) -> Outcome {

@@ -1,14 +1,14 @@
 //! What `static/dcdn.js` sees: one class.
 
-use dcdn_protocol::PeerId;
 use dcdn_protocol::config::PageSettings;
 use dcdn_protocol::message::shim::Errand;
+use dcdn_protocol::plain::Write;
+use dcdn_protocol::{PeerId, record};
 use futures::channel::mpsc::UnboundedSender;
 use futures::channel::oneshot;
 use futures::future::{Either, select};
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{Function, Promise, Reflect};
-use serde::Serialize;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
@@ -118,7 +118,7 @@ impl Shim {
             to_object(&Diagnosis {
                 coordination: coordination_word(report.facts.coordination),
                 consent: report.facts.consent,
-                refused: report.facts.refused.as_deref(),
+                refused: report.facts.refused.clone(),
                 not_uploading: report.facts.restraint.map(Restraint::word),
                 peers,
                 tried: counts.tried,
@@ -149,10 +149,9 @@ fn read(settings: &JsValue) -> (PageSettings, Option<String>) {
     (dcdn_plain::from_object(settings).unwrap_or_default(), token.as_string())
 }
 
-#[derive(Serialize)]
-struct Diagnosis<'a> {
+struct Diagnosis {
     coordination: &'static str,
-    refused: Option<&'a str>,
+    refused: Option<String>,
     consent: bool,
     not_uploading: Option<&'static str>,
     peers: Vec<PeerDiagnosis>,
@@ -162,15 +161,27 @@ struct Diagnosis<'a> {
     sentences: Vec<String>,
 }
 
-#[derive(Serialize)]
+record!(out Diagnosis {
+    coordination,
+    refused or_null,
+    consent,
+    not_uploading or_null,
+    peers,
+    tried,
+    failed,
+    banned,
+    sentences,
+});
+
 struct PeerDiagnosis {
     peer: PeerId,
     state: String,
     bytes_in: u64,
     bytes_out: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
     rtt_ms: Option<f64>,
 }
+
+record!(out PeerDiagnosis { peer, state, bytes_in, bytes_out, rtt_ms or_none });
 
 async fn examine(report: &PeerReport) -> PeerDiagnosis {
     PeerDiagnosis {
@@ -227,8 +238,8 @@ async fn in_time(answer: oneshot::Receiver<PageStats>) -> Option<PageStats> {
     }
 }
 
-fn to_object(value: &impl Serialize) -> Result<JsValue, JsValue> {
-    dcdn_plain::to_object(value).map_err(|error| to_js(error.into()))
+fn to_object(value: &impl Write) -> Result<JsValue, JsValue> {
+    Ok(dcdn_plain::to_object(value))
 }
 
 fn gone() -> JsValue {

@@ -1,8 +1,7 @@
 //! Frames, read and written with the browser's own JSON.
 
 use dcdn_protocol::frame;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use dcdn_protocol::plain::{Read, Write};
 
 use crate::error::ShimError;
 
@@ -10,7 +9,7 @@ use crate::error::ShimError;
 ///
 /// # Errors
 /// If the message does not fit.
-pub fn head(message: &impl Serialize) -> Result<Vec<u8>, ShimError> {
+pub fn head(message: &impl Write) -> Result<Vec<u8>, ShimError> {
     Ok(frame::head(&dcdn_plain::to_json(message)?)?)
 }
 
@@ -18,7 +17,7 @@ pub fn head(message: &impl Serialize) -> Result<Vec<u8>, ShimError> {
 ///
 /// # Errors
 /// If it is cut short, or no message of this version.
-pub fn message<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ShimError> {
+pub fn message<T: Read>(bytes: &[u8]) -> Result<T, ShimError> {
     let (header, _) = frame::split(bytes)?;
     Ok(dcdn_plain::from_json(header)?)
 }

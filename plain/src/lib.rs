@@ -1,16 +1,17 @@
 //! Rust values as plain JavaScript objects and as JSON text, and back.
 //!
 //! What the browser downloads is to be small, and it has a JSON parser already. So text goes
-//! through `JSON.parse` and `JSON.stringify`, objects are written by `serde-wasm-bindgen`,
-//! and read by `read`, whose errors say nothing: the explanations of all other readers
-//! bring the printing of floating-point numbers with them, 20 KB that nobody reads.
+//! through `JSON.parse` and `JSON.stringify`, and what there is between those and Rust's types
+//! is in [`dcdn_protocol::plain`]: errors say nothing, since all explanations together
+//! are 20 KB that nobody reads.
 
-mod read;
+mod tree;
 
+use dcdn_protocol::plain::{Read, Write};
 use js_sys::JSON;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use wasm_bindgen::JsValue;
+
+use tree::Value;
 
 /// Something that has no such form, or is not of the type that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,35 +19,41 @@ use wasm_bindgen::JsValue;
 pub struct Unexpected;
 
 /// A plain object. `None` becomes `null`, integers of 64 bits become numbers.
-///
-/// # Errors
-/// If `value` has no such form.
-pub fn to_object(value: &impl Serialize) -> Result<JsValue, Unexpected> {
-    let serializer = serde_wasm_bindgen::Serializer::json_compatible();
-    value.serialize(&serializer).map_err(|_| Unexpected)
+#[inline(never)]
+pub fn to_object(value: &impl Write) -> JsValue {
+    value.write::<Value>().0
 }
 
 /// The value that a plain object describes. Properties that nobody asks for are ignored.
 ///
 /// # Errors
 /// If it describes none.
-pub fn from_object<T: DeserializeOwned>(object: &JsValue) -> Result<T, Unexpected> {
-    T::deserialize(read::Reader(object.clone()))
+#[inline(never)]
+pub fn from_object<T: Read>(object: &JsValue) -> Result<T, Unexpected> {
+    T::read(&Value(object.clone())).ok_or(Unexpected)
 }
 
 /// JSON text.
 ///
 /// # Errors
-/// As [`to_object`].
-pub fn to_json(value: &impl Serialize) -> Result<String, Unexpected> {
-    let text = JSON::stringify(&to_object(value)?).map_err(|_| Unexpected)?;
-    text.as_string().ok_or(Unexpected)
+/// If the browser cannot write it: it is too long.
+pub fn to_json(value: &impl Write) -> Result<String, Unexpected> {
+    stringify(&to_object(value))
 }
 
 /// The value that JSON text describes.
 ///
 /// # Errors
 /// If it describes none, or is not JSON.
-pub fn from_json<T: DeserializeOwned>(json: &str) -> Result<T, Unexpected> {
-    from_object(&JSON::parse(json).map_err(|_| Unexpected)?)
+pub fn from_json<T: Read>(json: &str) -> Result<T, Unexpected> {
+    from_object(&parse(json)?)
+}
+
+fn stringify(object: &JsValue) -> Result<String, Unexpected> {
+    let text = JSON::stringify(object).map_err(|_| Unexpected)?;
+    text.as_string().ok_or(Unexpected)
+}
+
+fn parse(json: &str) -> Result<JsValue, Unexpected> {
+    JSON::parse(json).map_err(|_| Unexpected)
 }

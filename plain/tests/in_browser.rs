@@ -3,17 +3,17 @@
 #![cfg(target_arch = "wasm32")]
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use dcdn_plain::{Unexpected, from_json, from_object, to_json, to_object};
 use dcdn_protocol::message::coord::{ErrorCode, FromCoord, Recommended, Signal, ToCoord};
 use dcdn_protocol::message::peer::{ChunkFailReason, PeerMessage};
 use dcdn_protocol::message::shim::{Errand, Outcome, PageEvent, ToShim, ToWorker};
+use dcdn_protocol::plain::{Read, Write};
 use dcdn_protocol::stats::{Source, Stats, Totals, UrlStats};
 use dcdn_protocol::{
     ChunkHash, ChunkIndex, ChunkSet, ContentId, GroupId, Layout, Manifest, PeerId, PolicyName,
-    SiteConfig,
+    SiteConfig, record,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -28,13 +28,13 @@ const CHUNK: ChunkIndex = ChunkIndex(7);
 
 /// Written here it is read by `serde_json`, written by that it is read here, and as an
 /// object it comes back.
-fn goes_round<T: Serialize + DeserializeOwned + PartialEq + Debug>(values: &[T]) {
+fn goes_round<T: Read + Write + Serialize + DeserializeOwned + PartialEq + Debug>(values: &[T]) {
     for value in values {
         let ours = to_json(value).unwrap();
         let theirs = serde_json::to_string(value).unwrap();
         assert_eq!(&serde_json::from_str::<T>(&ours).unwrap(), value, "{ours}");
         assert_eq!(&from_json::<T>(&theirs).unwrap(), value, "{theirs}");
-        assert_eq!(&from_object::<T>(&to_object(value).unwrap()).unwrap(), value);
+        assert_eq!(&from_object::<T>(&to_object(value)).unwrap(), value);
     }
 }
 
@@ -141,25 +141,47 @@ fn a_manifests_header() {
     assert_eq!(Manifest::from_parts(header, &manifest.body()).unwrap(), manifest);
 }
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 struct Everything {
-    map: BTreeMap<String, f64>,
-    pair: (u8, i8),
-    nested: Option<Vec<Option<bool>>>,
-    #[serde(default)]
-    absent: u32,
+    list: Vec<Option<bool>>,
+    pair: (u8, f64),
+    #[serde(skip_serializing_if = "Option::is_none")]
+    none: Option<String>,
+    #[serde(rename = "null")]
+    nothing: Option<u64>,
+    empty: Vec<u8>,
+}
+
+record!(Everything { list, pair, none or_none, nothing("null") or_null, empty or_empty });
+
+#[wasm_bindgen_test]
+fn lists_and_what_is_absent() {
+    goes_round(&[
+        Everything {
+            list: vec![Some(true), Some(false)],
+            pair: (255, -0.5),
+            none: Some("ü".to_owned()),
+            nothing: Some(1 << 53),
+            empty: vec![0],
+        },
+        Everything::default(),
+    ]);
+    let sparse = from_json(r#"{"pair":[1,2],"list":[],"none":null,"else":{"more":[1]}}"#);
+    assert_eq!(sparse, Ok(Everything { pair: (1, 2.0), ..Everything::default() }));
+    for json in [r#"{"pair":[1,2]}"#, r#"{"list":[]}"#, r#"{"pair":[1],"list":[]}"#] {
+        assert_eq!(from_json::<Everything>(json), Err(Unexpected), "{json}");
+    }
 }
 
 #[wasm_bindgen_test]
-fn maps_lists_and_what_is_absent() {
-    goes_round(&[Everything {
-        map: [("a".to_owned(), 0.5), ("constructor".to_owned(), -1.0)].into(),
-        pair: (255, -128),
-        nested: Some(vec![Some(true), None]),
-        absent: 0,
-    }]);
-    let sparse: Everything = from_json(r#"{"pair":[1,2],"map":{},"else":{"more":[1]}}"#).unwrap();
-    assert_eq!(sparse, Everything { map: <_>::default(), pair: (1, 2), nested: None, absent: 0 });
+fn what_is_absent_of_a_configuration_is_the_default() {
+    let config = from_json(r#"{"policy":"basic","store_bytes":null}"#);
+    let expected = SiteConfig { policy: PolicyName::Basic, ..SiteConfig::default() };
+    assert_eq!(config, Ok(expected));
+    for json in ["1", "null", r#"{"policy":7}"#, r#"{"max_peers":-1}"#] {
+        assert_eq!(from_json::<SiteConfig>(json), Err(Unexpected), "{json}");
+    }
 }
 
 #[wasm_bindgen_test]

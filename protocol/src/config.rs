@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::{names, record};
+
 /// Largest [`SiteConfig::slack_percent`].
 pub const MAX_SLACK_PERCENT: u32 = 1000;
 
@@ -98,6 +100,13 @@ impl Default for SiteConfig {
     }
 }
 
+record!(SiteConfig or default {
+    enabled, policy, slack_ms, slack_percent, mixed_http_percent, min_bytes, stun, max_peers,
+    upload_bytes_per_second, upload_bytes, upload_on_cellular, min_battery_percent,
+    background_seconds, min_viewers, require_consent, coord, offline_pages, store_bytes,
+    persist_store,
+});
+
 impl SiteConfig {
     /// This configuration with a page's settings laid over it, each within its bounds.
     #[must_use]
@@ -134,6 +143,10 @@ pub struct PageSettings {
     pub coord: Option<String>,
 }
 
+record!(PageSettings or default {
+    policy, slack_ms, slack_percent, mixed_http_percent, coord,
+});
+
 /// How chunks are divided between origin and peers: the download configurations of
 /// thesis section 3.4, our own, and a control.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -153,6 +166,15 @@ pub enum PolicyName {
     /// would miss.
     Adaptive,
 }
+
+names!(PolicyName {
+    Http = "http",
+    Basic = "basic",
+    Prefetch = "prefetch",
+    HeadStart = "head-start",
+    Mixed = "mixed",
+    Adaptive = "adaptive",
+});
 
 impl PolicyName {
     /// Every policy, the control first.

@@ -16,7 +16,7 @@ macro_rules! hex_id {
         impl $name {
             /// Calls `with` on the id as it is written. Messages are full of ids, so none
             /// is written into memory of its own.
-            fn written<T>(&self, with: impl FnOnce(&str) -> T) -> T {
+            pub(crate) fn written<T>(&self, with: impl FnOnce(&str) -> T) -> T {
                 let mut digits = [0; $len * 2];
                 // Fails only if there is no room for the digits.
                 let written = hex::encode_to_slice(self.0, &mut digits).map(|()| &digits[..]);

@@ -22,6 +22,7 @@ pub mod frame;
 pub mod id;
 pub mod manifest;
 pub mod message;
+pub mod plain;
 pub mod stats;
 pub mod store;
 

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::chunk::{InvalidLayout, Layout};
 use crate::frame::{self, FrameError};
-use crate::{ChunkIndex, ContentId};
+use crate::{ChunkIndex, ContentId, names, record};
 
 /// The codes by which the coordination server says that a resource has no manifest, and will
 /// have none as it is. Any other is of the moment: it may be asked again.
@@ -192,11 +192,26 @@ pub struct Header {
     cache_control: Option<String>,
 }
 
+record!(Header {
+    kind("type"),
+    version,
+    url,
+    content,
+    length,
+    chunk_size,
+    mime,
+    etag or_none,
+    last_modified or_none,
+    cache_control or_none,
+});
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum Kind {
     Manifest,
 }
+
+names!(Kind { Manifest = "manifest" });
 
 /// A manifest that cannot be used.
 #[derive(Debug, thiserror::Error)]

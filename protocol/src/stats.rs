@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::{names, record};
+
 /// Where delivered bytes came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -14,6 +16,8 @@ pub enum Source {
     Cache,
 }
 
+names!(Source { Http = "http", P2p = "p2p", Cache = "cache" });
+
 /// The worker's part of `dcdn.stats()`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Stats {
@@ -22,6 +26,8 @@ pub struct Stats {
     /// Sums over the resources.
     pub totals: Totals,
 }
+
+record!(Stats { urls, totals });
 
 /// One resource as one page saw it. Each byte is counted once, by its first
 /// delivery, however often the page asks for it again.
@@ -50,6 +56,19 @@ pub struct UrlStats {
     pub spans: Vec<(u64, u64, Source)>,
 }
 
+record!(UrlStats {
+    url,
+    policy,
+    length or_null,
+    bytes_http,
+    bytes_p2p,
+    bytes_cache,
+    requested_ms,
+    ttfb_ms or_null,
+    ttlb_ms or_null,
+    spans or_empty,
+});
+
 /// Sums, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
@@ -62,6 +81,8 @@ pub struct Totals {
     /// To other visitors, by this page.
     pub bytes_uploaded: u64,
 }
+
+record!(Totals { bytes_http, bytes_p2p, bytes_cache, bytes_uploaded });
 
 impl Totals {
     /// What has been added to `earlier`. Sums that went down began anew, as those of a worker

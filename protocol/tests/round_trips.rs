@@ -1,10 +1,13 @@
 //! What is written is read back, and nothing that comes in can hurt.
 
+use std::fmt::Debug;
+
 use dcdn_protocol::chunk::{ChunkIndex, ChunkSet, Layout};
 use dcdn_protocol::config::PageSettings;
 use dcdn_protocol::frame;
 use dcdn_protocol::message::coord::{ErrorCode, FromCoord, Recommended, Signal, ToCoord};
 use dcdn_protocol::message::peer::{ChunkFailReason, PeerMessage};
+use dcdn_protocol::plain::{Read, Write};
 use dcdn_protocol::stats::Totals;
 use dcdn_protocol::{
     ByteRange, ChunkHash, ContentId, GroupId, Manifest, PeerId, PolicyName, SiteConfig,
@@ -12,6 +15,8 @@ use dcdn_protocol::{
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 fn content() -> impl Strategy<Value = ContentId> {
     any::<[u8; 32]>().prop_map(ContentId)
@@ -136,6 +141,20 @@ proptest! {
     }
 
     #[test]
+    fn the_tree_of_a_message_is_what_serde_makes_and_takes(
+        to in to_coord(),
+        from in from_coord(),
+        peer in peer_message(),
+    ) {
+        // Numbers of trees are exact up to 2^53 only.
+        if !matches!(to, ToCoord::Report { .. }) {
+            is_what_serde_makes_and_takes(&to);
+        }
+        is_what_serde_makes_and_takes(&from);
+        is_what_serde_makes_and_takes(&peer);
+    }
+
+    #[test]
     fn a_peer_message_survives_its_frame_with_its_body(
         message in peer_message(),
         body in vec(any::<u8>(), 0..2000),
@@ -237,6 +256,16 @@ proptest! {
     }
 }
 
+fn is_what_serde_makes_and_takes<M>(message: &M)
+where
+    M: Read + Write + Serialize + DeserializeOwned + PartialEq + Debug,
+{
+    let tree: serde_json::Value = message.write();
+    assert_eq!(tree, serde_json::to_value(message).expect("serialises"));
+    assert_eq!(M::read(&tree).as_ref(), Some(message));
+    assert_eq!(&serde_json::from_value::<M>(tree).expect("reads"), message);
+}
+
 fn read_with_every_decoder(bytes: &[u8]) {
     let _ = frame::decode::<ToCoord>(bytes);
     let _ = frame::decode::<FromCoord>(bytes);
@@ -324,6 +353,20 @@ fn every_policy_is_read_by_its_name() {
     for policy in PolicyName::ALL {
         assert_eq!(policy.as_str().parse(), Ok(policy));
         assert_eq!(serde_json::to_value(policy).expect("serialises"), policy.as_str());
+    }
+}
+
+#[test]
+fn the_tree_of_a_configuration_is_what_serde_makes_and_takes() {
+    is_what_serde_makes_and_takes(&SiteConfig::default());
+    is_what_serde_makes_and_takes(&SiteConfig {
+        policy: PolicyName::HeadStart,
+        stun: vec!["stun:a:1".to_owned()],
+        upload_bytes: Some(1 << 53),
+        ..SiteConfig::default()
+    });
+    for other in [serde_json::json!(null), serde_json::json!({"max_peers": -1})] {
+        assert_eq!(SiteConfig::read(&other), None, "{other}");
     }
 }
 

@@ -2,9 +2,9 @@
 //! the store itself, as a JSON document that is written a little late: see
 //! [`Catalogue::settled`].
 
+use dcdn_protocol::plain::{self, Read, Tree, Write};
 use dcdn_protocol::store::{Entry, manifest_path};
-use dcdn_protocol::{ChunkSet, ContentId, Layout};
-use serde::{Deserialize, Serialize};
+use dcdn_protocol::{ChunkSet, ContentId, Layout, record};
 use vecmap::{VecMap, VecSet};
 
 use crate::room::Shelf;
@@ -13,8 +13,7 @@ use crate::room::Shelf;
 pub const DOCUMENT: &str = "/dcdn/store/catalogue";
 
 /// What the store holds.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Catalogue {
     /// Whether this is all, and all of this is there. A worker may be stopped at any
     /// time, so the document says `false` while entries are written and deleted; the
@@ -23,13 +22,11 @@ pub struct Catalogue {
     /// The content that a resource had when last seen, by path and query.
     pub urls: VecMap<String, ContentId>,
     /// The contents.
-    #[serde(with = "by_content")]
     pub contents: VecMap<ContentId, Held>,
 }
 
 /// One content in the store.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Held {
     /// The chunks that are there.
     pub chunks: ChunkSet,
@@ -40,6 +37,8 @@ pub struct Held {
     /// Bytes of its chunks.
     pub chunk_size: u32,
 }
+
+record!(Held or default { chunks, used_ms, length, chunk_size });
 
 impl Held {
     /// How it is cut; `None` if nothing that makes sense was written.
@@ -152,25 +151,25 @@ impl Catalogue {
     }
 }
 
-/// JSON objects have text keys.
-mod by_content {
-    use super::{ContentId, Held, VecMap};
-    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
-
-    pub fn serialize<S: Serializer>(
-        contents: &VecMap<ContentId, Held>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(contents.iter().map(|(content, held)| (content.to_string(), held)))
+/// Properties that are absent are the default's.
+impl Read for Catalogue {
+    fn read<T: Tree>(tree: &T) -> Option<Self> {
+        let mut catalogue = Self::default();
+        plain::overwrite(&mut catalogue.settled, tree, "settled")?;
+        plain::overwrite_entries(&mut catalogue.urls, tree, "urls")?;
+        plain::overwrite_entries(&mut catalogue.contents, tree, "contents")?;
+        Some(catalogue)
     }
+}
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<VecMap<ContentId, Held>, D::Error> {
-        VecMap::<String, Held>::deserialize(deserializer)?
-            .into_iter()
-            .map(|(content, held)| Ok((content.parse().map_err(D::Error::custom)?, held)))
-            .collect()
+impl Write for Catalogue {
+    fn write<T: Tree>(&self) -> T {
+        let Self { settled, urls, contents } = self;
+        let mut tree = T::object();
+        plain::put(&mut tree, "settled", settled);
+        plain::put_entries(&mut tree, "urls", urls);
+        plain::put_entries(&mut tree, "contents", contents);
+        tree
     }
 }
 

@@ -4,8 +4,7 @@ use std::rc::Rc;
 
 use dcdn_protocol::caching::{CacheControl, varies_by_visitor};
 use dcdn_protocol::manifest::REFUSALS;
-use dcdn_protocol::{ByteRange, Manifest};
-use serde::Deserialize;
+use dcdn_protocol::{ByteRange, Manifest, record};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
@@ -242,16 +241,18 @@ fn why_no_manifest(json: &str) -> Error {
     }
 }
 
-#[derive(Deserialize)]
 struct Refusal {
     error: Why,
 }
 
-#[derive(Deserialize)]
+record!(Refusal { error });
+
 struct Why {
     code: String,
     message: String,
 }
+
+record!(Why { code, message });
 
 /// Whether the coordination server answers.
 pub async fn probe(coord: &str) -> bool {

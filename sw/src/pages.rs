@@ -83,9 +83,7 @@ impl Page {
     }
 
     fn send(&self, message: &ToShim) {
-        if let Ok(message) = dcdn_plain::to_object(message) {
-            let _ = self.port.post_message(&message);
-        }
+        let _ = self.port.post_message(&dcdn_plain::to_object(message));
     }
 }
 

@@ -3,7 +3,7 @@
 
 use dcdn_protocol::SiteConfig;
 use dcdn_protocol::config::PageSettings;
-use serde::{Deserialize, Serialize};
+use dcdn_protocol::plain::{self, Read, Tree, Write};
 use vecmap::{VecMap, VecSet};
 
 /// Name of the document in the store.
@@ -16,14 +16,38 @@ const MAX_REMEMBERED: usize = 2000;
 const REFUSAL_MS: f64 = 24.0 * 3600.0 * 1000.0;
 
 /// The document.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Site {
     /// `/dcdn/config.json` as last seen.
     pub config: SiteConfig,
     settings: VecMap<String, PageSettings>,
     refused: VecMap<String, f64>,
     without_shim: VecSet<String>,
+}
+
+/// Properties that are absent are the default's.
+impl Read for Site {
+    fn read<T: Tree>(tree: &T) -> Option<Self> {
+        let (mut site, mut without_shim) = (Self::default(), Vec::<String>::new());
+        plain::overwrite(&mut site.config, tree, "config")?;
+        plain::overwrite_entries(&mut site.settings, tree, "settings")?;
+        plain::overwrite_entries(&mut site.refused, tree, "refused")?;
+        plain::overwrite(&mut without_shim, tree, "without_shim")?;
+        site.without_shim = without_shim.into();
+        Some(site)
+    }
+}
+
+impl Write for Site {
+    fn write<T: Tree>(&self) -> T {
+        let Self { config, settings, refused, without_shim } = self;
+        let mut tree = T::object();
+        plain::put(&mut tree, "config", config);
+        plain::put_entries(&mut tree, "settings", settings);
+        plain::put_entries(&mut tree, "refused", refused);
+        plain::put(&mut tree, "without_shim", &without_shim.iter().cloned().collect::<Vec<_>>());
+        tree
+    }
 }
 
 impl Site {

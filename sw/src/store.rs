@@ -9,10 +9,10 @@ use std::rc::Rc;
 
 use dcdn_protocol::caching::CacheControl;
 use dcdn_protocol::config::MAX_DEFAULT_STORE_BYTES;
+use dcdn_protocol::plain::{Read, Write};
 use dcdn_protocol::store::{CACHE, CACHE_PREFIX, Entry, chunk_path, manifest_path};
 use dcdn_protocol::{ChunkIndex, ContentId, Manifest};
 use js_sys::{Array, Promise, Uint8Array};
-use serde::{Serialize, de::DeserializeOwned};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Cache, CacheQueryOptions, Request, Response};
@@ -107,7 +107,7 @@ pub async fn manifest(url: &str) -> Result<Option<Known>, Error> {
 }
 
 /// Reads a document; the default if it is missing or unreadable.
-pub async fn document<T: DeserializeOwned + Default>(path: &str) -> T {
+pub async fn document<T: Read + Default>(path: &str) -> T {
     match bytes_at(path).await {
         Ok(Some(bytes)) => String::from_utf8(bytes.to_vec())
             .ok()
@@ -121,7 +121,7 @@ pub async fn document<T: DeserializeOwned + Default>(path: &str) -> T {
 ///
 /// # Errors
 /// As [`put_chunk`].
-pub async fn put_document<T: Serialize>(path: &str, document: &T) -> Result<(), Error> {
+pub async fn put_document<T: Write>(path: &str, document: &T) -> Result<(), Error> {
     let json = dcdn_plain::to_json(document)?;
     put(CACHE, path, &Response::new_with_opt_str(Some(&json))?).await
 }

@@ -15,7 +15,7 @@ use crate::workspace::Workspace;
 const MAY_DEPEND: [(&str, &[&str]); 11] = [
     ("dcdn-protocol", &[]),
     ("dcdn-swarm", &["dcdn-protocol"]),
-    ("dcdn-plain", &[]),
+    ("dcdn-plain", &["dcdn-protocol"]),
     ("dcdn-sw", &["dcdn-plain", "dcdn-protocol", "dcdn-swarm"]),
     ("dcdn-page-shim", &["dcdn-plain", "dcdn-protocol"]),
     ("coord-server", &["dcdn-protocol"]),

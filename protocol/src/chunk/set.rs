@@ -83,6 +83,21 @@ impl ChunkSet {
         count == 0 || self.0.first().is_some_and(|run| run.start == 0 && run.end >= count)
     }
 
+    /// The chunks of `start..end` runs in any order; the error is a run that is none.
+    pub(crate) fn from_runs(mut runs: Vec<(u32, u32)>) -> Result<Self, (u32, u32)> {
+        // In order each goes to the end; in any other, thousands of runs would move
+        // thousands each.
+        runs.sort_unstable();
+        let mut set = Self::new();
+        for (start, end) in runs {
+            if start >= end || end > MAX_CHUNKS {
+                return Err((start, end));
+            }
+            set.insert_run(start..end);
+        }
+        Ok(set)
+    }
+
     /// Its first `max` runs.
     pub fn first_runs(&self, max: usize) -> Self {
         Self(self.0.iter().take(max).cloned().collect())
@@ -159,20 +174,11 @@ impl Serialize for ChunkSet {
 
 impl<'de> Deserialize<'de> for ChunkSet {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut runs = Vec::<(u32, u32)>::deserialize(deserializer)?;
-        // In order each goes to the end; in any other, thousands of runs would move
-        // thousands each.
-        runs.sort_unstable();
-        let mut set = Self::new();
-        for (start, end) in runs {
-            if start >= end || end > MAX_CHUNKS {
-                return Err(D::Error::custom(format_args!(
-                    "not a run of chunks below {MAX_CHUNKS}: [{start},{end}]"
-                )));
-            }
-            set.insert_run(start..end);
-        }
-        Ok(set)
+        Self::from_runs(Vec::deserialize(deserializer)?).map_err(|(start, end)| {
+            D::Error::custom(format_args!(
+                "not a run of chunks below {MAX_CHUNKS}: [{start},{end}]"
+            ))
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::flat::flat;
 use crate::stats::Totals;
-use crate::{ChunkSet, ContentId, GroupId, PeerId};
+use crate::{ChunkSet, ContentId, GroupId, PeerId, names, record};
 
 /// Most bytes of one message in either direction.
 pub const MAX_MESSAGE: usize = 32 * 1024;
@@ -161,6 +161,8 @@ pub struct Recommended {
     pub expected: ChunkSet,
 }
 
+record!(Recommended { peer, expected or_default });
+
 impl From<PeerId> for Recommended {
     /// Somebody of whom nothing is expected.
     fn from(peer: PeerId) -> Self {
@@ -218,6 +220,17 @@ pub enum ErrorCode {
     /// No such peer in a swarm that the sender is in.
     UnknownPeer,
 }
+
+names!(ErrorCode {
+    BadMessage = "bad_message",
+    Version = "version",
+    HelloFirst = "hello_first",
+    RateLimit = "rate_limit",
+    AddressLimit = "address_limit",
+    Token = "token",
+    TooManySwarms = "too_many_swarms",
+    UnknownPeer = "unknown_peer",
+});
 
 flat! {
     ToCoord("type") from ToCoordRecord, ToCoordKind {

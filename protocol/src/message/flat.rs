@@ -47,6 +47,36 @@ macro_rules! flat {
             }
         }
 
+        impl crate::plain::Read for $name {
+            fn read<T: crate::plain::Tree>(tree: &T) -> Option<Self> {
+                crate::message::flat::names! { $($field $($alias)?),* }
+
+                let kind = crate::plain::place(&tree.property($tag)?, &[$($kind),*])?;
+                $(if kind == $kinds::$variant as usize {
+                    return Some(Self::$variant {
+                        $($member: crate::read_property!(tree, written::$member $(, $mode)?)),*
+                    });
+                })*
+                None
+            }
+        }
+
+        impl crate::plain::Write for $name {
+            fn write<T: crate::plain::Tree>(&self) -> T {
+                crate::message::flat::names! { $($field $($alias)?),* }
+
+                let mut tree = T::object();
+                let kind = match self {
+                    $(Self::$variant { $($member),* } => {
+                        $(crate::write_property!(tree, written::$member, $member $(, $mode)?);)*
+                        $kind
+                    })*
+                };
+                tree.set($tag, T::of_text(kind));
+                tree
+            }
+        }
+
         #[derive(serde::Deserialize)]
         enum $kinds {
             $(#[serde(rename = $kind)] $variant,)*
@@ -72,6 +102,16 @@ macro_rules! flat {
                     },)*
                 })
             }
+        }
+    };
+}
+
+/// What fields are called in writing, as constants that are named as the fields are.
+macro_rules! names {
+    ($($field:ident $($alias:literal)?),*) => {
+        #[allow(non_upper_case_globals, dead_code)]
+        mod written {
+            $(pub const $field: &str = crate::written!($field $($alias)?);)*
         }
     };
 }
@@ -108,4 +148,4 @@ pub(super) fn needed<T>(field: &mut Option<T>, name: &'static str) -> Result<T, 
     field.take().ok_or(Missing(name))
 }
 
-pub(super) use {flat, put, take};
+pub(super) use {flat, names, put, take};

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::flat::flat;
-use crate::{ChunkIndex, ChunkSet, ContentId};
+use crate::{ChunkIndex, ChunkSet, ContentId, names};
 
 /// Label of the data channel.
 pub const CHANNEL_LABEL: &str = "dcdn";
@@ -129,6 +129,13 @@ pub enum ChunkFailReason {
     /// pieces do not make a chunk.
     Broken,
 }
+
+names!(ChunkFailReason {
+    NotHeld = "not_held",
+    Busy = "busy",
+    Declined = "declined",
+    Broken = "broken",
+});
 
 flat! {
     PeerMessage("type") from PeerRecord, PeerKind {

@@ -10,7 +10,7 @@ use super::flat::flat;
 use super::peer::ChunkFailReason;
 use crate::config::{PageSettings, SiteConfig};
 use crate::stats::{Stats, Totals};
-use crate::{ChunkIndex, ChunkSet, ContentId, PeerId};
+use crate::{ChunkIndex, ChunkSet, ContentId, PeerId, record};
 
 /// `type` of the `ServiceWorker.postMessage` that hands over the port, as its
 /// one transferred object.
@@ -187,6 +187,8 @@ pub struct Outcome {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
+
+record!(Outcome { ok, bytes, error or_none });
 
 /// From the worker.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

@@ -33,7 +33,7 @@ const FIRST: ChunkIndex = ChunkIndex(0);
 
 /// A message as the page sends it.
 fn object(message: &ToWorker) -> JsValue {
-    dcdn_plain::to_object(message).unwrap()
+    dcdn_plain::to_object(message)
 }
 
 /// A worker with one page that has one peer, in a session that nobody reads: the
