@@ -10,7 +10,7 @@ use dcdn_protocol::{ByteRange, PolicyName};
 use dcdn_swarm::{Input, ReaderId};
 use futures::channel::oneshot;
 use futures::{FutureExt, Stream};
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{FetchEvent, Request, Response};
 
@@ -22,6 +22,7 @@ use crate::pages::ClientId;
 use crate::range::{MEDIA_CAP, RangeSpec};
 use crate::route::{self, Asked, CONDITIONS};
 use crate::session::{Opening, Reader, SessionId};
+use crate::stream;
 
 mod ahead;
 
@@ -259,8 +260,7 @@ impl Engine {
         if answer.range.is_empty() {
             self.count(&open, answer.range, Source::Http);
         }
-        let stream = wasm_streams::ReadableStream::from_stream(open).into_raw();
-        answer.response(Some(stream.unchecked_ref()))
+        answer.response(Some(&stream::body(open)?))
     }
 
     /// The next bytes for a reader, or `None` at its end.

@@ -45,6 +45,7 @@ pub mod site;
 pub mod spans;
 pub mod stats;
 pub mod store;
+pub mod stream;
 mod tails;
 mod transfer;
 mod wire;

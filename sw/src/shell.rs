@@ -4,11 +4,11 @@
 //! forbid to keep. Online, nothing here is ever served. It is beside the store's budget,
 //! and has bounds of its own.
 
-use futures::StreamExt;
 use web_sys::{Request, RequestCache, RequestInit, Response};
 
 use crate::error::Error;
 use crate::js::property;
+use crate::stream::Pieces;
 use crate::{origin, store};
 
 /// The cache that keeps pages.
@@ -41,7 +41,7 @@ pub async fn keep(url: &str, response: &Response) -> Result<(), Error> {
 /// Reads a response to see whether it is no longer than what is kept.
 async fn is_short(response: &Response) -> Result<bool, Error> {
     let Some(body) = response.body() else { return Ok(true) };
-    let (mut body, mut bytes) = (wasm_streams::ReadableStream::from_raw(body).into_stream(), 0.0);
+    let (mut body, mut bytes) = (Pieces::of(&body), 0.0);
     // Dropped, it is cancelled.
     while let Some(piece) = body.next().await {
         bytes += property(&piece?, "byteLength").as_f64().unwrap_or_default();

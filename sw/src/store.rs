@@ -19,7 +19,7 @@ use web_sys::{Cache, CacheQueryOptions, Request, Response};
 
 use crate::error::Error;
 use crate::js::{body_of, property, scope};
-use crate::wire;
+use crate::{stream, wire};
 
 /// Entries that are deleted at a time.
 const DELETED_AT_A_TIME: usize = 64;
@@ -36,8 +36,7 @@ pub async fn put_chunk(
     // Chromium hands a body that is a buffer to another process and waits for it, which
     // takes longer than all else that the worker does with a chunk. With a stream it does not.
     let body = futures::stream::iter([Ok(JsValue::from(bytes))]);
-    let body = wasm_streams::ReadableStream::from_stream(body).into_raw();
-    let response = Response::new_with_opt_readable_stream(Some(body.unchecked_ref()))?;
+    let response = Response::new_with_opt_readable_stream(Some(&stream::body(body)?))?;
     put(CACHE, &chunk_path(content, chunk), &response).await
 }
 

@@ -5,7 +5,6 @@ use std::rc::Rc;
 use dcdn_protocol::stats::Source;
 use dcdn_protocol::{ByteRange, ChunkIndex, Layout};
 use dcdn_swarm::{Input, OriginRequest};
-use futures::StreamExt;
 use futures::channel::oneshot;
 use js_sys::Uint8Array;
 use wasm_bindgen::JsCast;
@@ -17,6 +16,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::origin::{self, Answer, Meta};
 use crate::session::SessionId;
+use crate::stream::Pieces;
 
 impl Engine {
     /// Asks the origin for a range, and tells the core how it goes.
@@ -102,7 +102,7 @@ impl Engine {
         let end = if ranges { range.end.min(layout.length()) } else { layout.length() };
         let Some(body) = response.body() else { return Err(Error::Short) };
 
-        let mut body = wasm_streams::ReadableStream::from_raw(body).into_stream();
+        let mut body = Pieces::of(&body);
         let mut offset = got.start;
         let mut tail = None;
         if skips && let Some(session) = self.state().sessions.get_mut(&id) {
