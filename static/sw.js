@@ -50,15 +50,33 @@ function start() {
   return starting;
 }
 
-// A panic leaves the module unusable: from then on everything is plain HTTP, and
-// requests that still wait for it are answered by the network.
+// A panic ends in a trap and leaves the module unusable: from then on everything is plain HTTP,
+// and requests that still wait for it are answered by the network.
 let giveUp;
 const givenUp = new Promise((resolve) => (giveUp = resolve));
-self.dcdnPanicked = () => {
-  start = () => Promise.reject(new Error("DCDN has stopped working"));
-  worker = undefined;
-  giveUp();
-};
+
+function guard(run) {
+  return (...given) => {
+    try {
+      return run(...given);
+    } catch (error) {
+      if (error instanceof WebAssembly.RuntimeError) {
+        console.error("DCDN has stopped working", error);
+        start = () => Promise.reject(error);
+        worker = undefined;
+        giveUp();
+      }
+      throw error;
+    }
+  };
+}
+
+// All ways into the module go through here (xtask/src/slim.rs puts this into its glue), whoever
+// calls it and whatever becomes of the error.
+self.dcdnGuarded = (exports) =>
+  Object.fromEntries(
+    Object.entries(exports).map(([name, it]) => [name, it instanceof Function ? guard(it) : it]),
+  );
 
 self.addEventListener("install", (event) => {
   event.waitUntil(

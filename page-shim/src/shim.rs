@@ -41,6 +41,7 @@ impl Shim {
     /// Throws in a page without service workers.
     #[wasm_bindgen(constructor)]
     pub fn new(settings: &JsValue, listener: Function) -> Result<Shim, JsValue> {
+        #[cfg(debug_assertions)]
         console_error_panic_hook::set_once();
         let (settings, token) = read(settings);
         let (events, event_loop) = page::start(settings, token, listener).map_err(to_js)?;

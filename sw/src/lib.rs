@@ -51,7 +51,6 @@ mod transfer;
 mod wire;
 
 use std::rc::Rc;
-use std::sync::Once;
 
 use dcdn_protocol::SiteConfig;
 use dcdn_protocol::store::CACHE;
@@ -71,8 +70,9 @@ pub struct Worker(Rc<Engine>);
 impl Worker {
     /// Reads what is remembered and calls the pages that a predecessor left behind.
     pub async fn start() -> Self {
-        static HOOK: Once = Once::new();
-        HOOK.call_once(|| std::panic::set_hook(Box::new(report_panic)));
+        // Elsewhere panics have no words: they trap, and `sw.js` sees to what follows.
+        #[cfg(debug_assertions)]
+        console_error_panic_hook::set_once();
         let (site, catalogue) =
             futures::join!(store::document(site::DOCUMENT), store::document(catalogue::DOCUMENT));
         let engine = Engine::new(site, catalogue);
@@ -164,15 +164,6 @@ impl Worker {
     #[wasm_bindgen(js_name = keptPage)]
     pub fn kept_page(&self, url: String) -> Promise {
         future_to_promise(async move { Ok(shell::kept(&url).await.into()) })
-    }
-}
-
-/// Says what happened, and lets `sw.js` go on without us.
-fn report_panic(info: &std::panic::PanicHookInfo<'_>) {
-    console_error_panic_hook::hook(info);
-    let panicked = js::property(&js_sys::global(), "dcdnPanicked");
-    if let Ok(panicked) = panicked.dyn_into::<js_sys::Function>() {
-        let _ = panicked.call0(&JsValue::UNDEFINED);
     }
 }
 

@@ -17,6 +17,9 @@ use crate::stage::Staged;
 use crate::tools::{self, WASM};
 use crate::workspace::Workspace;
 
+/// The package whose traps `static/sw.js` hears of.
+const WORKER: &str = "dcdn-sw";
+
 /// What `build` can be told.
 #[derive(clap::Args, Clone, Copy, Default)]
 pub struct Options {
@@ -111,6 +114,9 @@ fn compile(
         .args(crates.iter().flat_map(|krate| ["--package", &krate.package]))
         .args(options.keep_going.then_some("--keep-going"))
         .stdout(Stdio::piped());
+    if let Some(own_std) = (!options.debug).then(|| tools::own_std(workspace)).flatten() {
+        cargo.envs(own_std.environment).args(own_std.arguments);
+    }
     let mut child = cargo.spawn().context("cargo cannot be started")?;
     let stdout = child.stdout.take().context("cargo has no stdout")?;
     let mut compiled = BTreeMap::new();
@@ -155,7 +161,11 @@ fn bind(
         let expected = name == glue_name || name == wasm_name;
         ensure!(expected, "wasm-bindgen made {name} for {}: nothing serves it", krate.package);
     }
-    let glue = sh.read_file(out_dir.join(&glue_name))?;
+    let mut glue = sh.read_file(out_dir.join(&glue_name))?;
+    if krate.package == WORKER {
+        glue = slim::guarded(&glue)
+            .with_context(|| format!("wasm-bindgen has made {glue_name} in another way"))?;
+    }
     let mut wasm = sh.read_binary_file(out_dir.join(&wasm_name))?;
     if options.debug {
         return Ok(vec![(glue_name, glue.into_bytes()), (wasm_name, wasm)]);

@@ -1,4 +1,5 @@
-//! Makes what browsers download smaller, without changing what it does.
+//! Makes what browsers download smaller, without changing what it does; and has the worker hear of
+//! traps.
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,17 @@ pub fn number_names(glue: &mut [u8], wasm: &mut [u8]) {
             wasm[at..at + HASH].copy_from_slice(digits(number).as_bytes());
         }
     }
+}
+
+/// Where wasm-bindgen's glue takes over what a module exports.
+const EXPORTS: &str = "wasm = instance.exports;";
+
+/// Has `self.dcdnGuarded`, which `static/sw.js` defines, between the glue and the module.
+/// `None` if the glue is not what it was.
+pub fn guarded(glue: &str) -> Option<String> {
+    let (before, after) = glue.split_once(EXPORTS)?;
+    let is_only = !after.contains("instance.exports");
+    is_only.then(|| format!("{before}wasm = self.dcdnGuarded(instance.exports);{after}"))
 }
 
 /// Takes a script's comments and indentation away: lines that are nothing but a comment,
@@ -73,6 +85,16 @@ mod tests {
         let mut wasm = *b"_0123456789abcdef";
         number_names(&mut b"const a_b = '_0123456789abcdef0';".to_owned(), &mut wasm);
         assert_eq!(&wasm, b"_0123456789abcdef");
+    }
+
+    #[test]
+    fn all_ways_into_a_module_are_guarded_or_it_is_said() {
+        let glue = "function init(instance) { wasm = instance.exports; return wasm; }";
+        let expected =
+            "function init(instance) { wasm = self.dcdnGuarded(instance.exports); return wasm; }";
+        assert_eq!(guarded(glue).as_deref(), Some(expected));
+        assert_eq!(guarded("wasm = made.exports;"), None);
+        assert_eq!(guarded("wasm = instance.exports; more = instance.exports;"), None);
     }
 
     #[test]

@@ -25,6 +25,56 @@ pub fn ensure_wasm_target(workspace: &Workspace) -> Result<()> {
     })
 }
 
+/// What makes a standard library of our own small: no words for panics, which trap at once.
+const SMALL_STD: [&str; 4] =
+    ["-Zunstable-options", "-Cpanic=immediate-abort", "-Zlocation-detail=none", "-Zfmt-debug=none"];
+
+/// With what cargo compiles the standard library along, for size: environment and arguments.
+/// A tenth of what browsers download are the words of panics that the library comes with.
+pub struct OwnStd {
+    pub environment: Vec<(&'static str, String)>,
+    pub arguments: &'static [&'static str],
+}
+
+/// The toolchain's own way to do so, whose options are not stable: `None`, and a word, where it
+/// has another or the library's source cannot be had.
+pub fn own_std(workspace: &Workspace) -> Option<OwnStd> {
+    let environment = vec![
+        ("RUSTC_BOOTSTRAP", "1".to_owned()),
+        ("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", SMALL_STD.join(" ")),
+    ];
+    let arguments = &["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"];
+    match ensure_std_source(workspace).and_then(|()| knows_small_std(workspace)) {
+        Ok(()) => Some(OwnStd { environment, arguments }),
+        Err(error) => {
+            note(format_args!("the wasm will be a tenth larger than it could be: {error:#}"));
+            None
+        }
+    }
+}
+
+fn ensure_std_source(workspace: &Workspace) -> Result<()> {
+    let sh = &workspace.shell;
+    let sysroot = cmd!(sh, "rustc --print sysroot").quiet().read()?;
+    if Path::new(&sysroot).join("lib/rustlib/src/rust/library/std/Cargo.toml").is_file() {
+        return Ok(());
+    }
+    heading("Adding the source of Rust's standard library (about 10 s)");
+    cmd!(sh, "rustup component add rust-src").run().context("there is no rust-src")
+}
+
+/// Asked of rustc, since another release may call it something else.
+fn knows_small_std(workspace: &Workspace) -> Result<()> {
+    let sh = &workspace.shell;
+    cmd!(sh, "rustc --target {WASM} {SMALL_STD...} --print cfg")
+        .env("RUSTC_BOOTSTRAP", "1")
+        .quiet()
+        .ignore_stdout()
+        .ignore_stderr()
+        .run()
+        .context("this rustc does not know how")
+}
+
 /// Makes sure that a component of the Rust toolchain is there.
 pub fn ensure_component(workspace: &Workspace, component: &str, probe: &str) -> Result<()> {
     let sh = &workspace.shell;
