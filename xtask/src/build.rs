@@ -166,13 +166,13 @@ fn bind(
         glue = slim::guarded(&glue)
             .with_context(|| format!("wasm-bindgen has made {glue_name} in another way"))?;
     }
-    let mut wasm = sh.read_binary_file(out_dir.join(&wasm_name))?;
+    let wasm = sh.read_binary_file(out_dir.join(&wasm_name))?;
     if options.debug {
         return Ok(vec![(glue_name, glue.into_bytes()), (wasm_name, wasm)]);
     }
-    let mut glue = slim::without_comments(&glue).into_bytes();
-    slim::number_names(&mut glue, &mut wasm);
-    Ok(vec![(glue_name, glue), (wasm_name, wasm)])
+    let (glue, wasm) = slim::shorten(&slim::without_comments(&glue), &wasm)
+        .with_context(|| format!("wasm-bindgen has made {wasm_name} in another way"))?;
+    Ok(vec![(glue_name, glue.into_bytes()), (wasm_name, wasm)])
 }
 
 /// A script, without its comments.

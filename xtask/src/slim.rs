@@ -1,26 +1,9 @@
 //! Makes what browsers download smaller, without changing what it does; and has the worker hear of
 //! traps.
 
-use std::collections::BTreeMap;
+mod names;
 
-/// Hexadecimal digits of the hashes by which wasm-bindgen keeps names apart.
-const HASH: usize = 16;
-
-/// Gives the hashes in the names that a wasm file and its glue share numbers in their place,
-/// of the same length: random digits do not compress, and there are hundreds.
-pub fn number_names(glue: &mut [u8], wasm: &mut [u8]) {
-    let mut numbers = BTreeMap::new();
-    for at in hashes(glue) {
-        let next = numbers.len();
-        let number = *numbers.entry(glue[at..at + HASH].to_vec()).or_insert(next);
-        glue[at..at + HASH].copy_from_slice(digits(number).as_bytes());
-    }
-    for at in hashes(wasm) {
-        if let Some(&number) = numbers.get(&wasm[at..at + HASH]) {
-            wasm[at..at + HASH].copy_from_slice(digits(number).as_bytes());
-        }
-    }
-}
+pub use names::shorten;
 
 /// Where wasm-bindgen's glue takes over what a module exports.
 const EXPORTS: &str = "wasm = instance.exports;";
@@ -50,42 +33,9 @@ pub fn without_comments(script: &str) -> String {
     slim
 }
 
-/// Where `_` and a hash stand: the places of the hashes.
-fn hashes(bytes: &[u8]) -> Vec<usize> {
-    let is_hash = |window: &[u8]| {
-        window[0] == b'_'
-            && window[1..=HASH].iter().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'))
-            && window.get(HASH + 1).is_none_or(|it| !it.is_ascii_hexdigit())
-    };
-    let places = (0..bytes.len().saturating_sub(HASH)).filter(|&at| is_hash(&bytes[at..]));
-    places.map(|at| at + 1).collect()
-}
-
-fn digits(number: usize) -> String {
-    format!("{number:0HASH$}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_is_the_same_in_wasm_and_glue_and_no_longer_than_before() {
-        let mut glue = *b"__wbg_get_0123456789abcdef: x, __wbg_set_fedcba9876543210()";
-        let mut wasm = *b"\0__wbg_set_fedcba9876543210\x01__wbg_get_0123456789abcdef";
-
-        number_names(&mut glue, &mut wasm);
-
-        assert_eq!(&glue, b"__wbg_get_0000000000000000: x, __wbg_set_0000000000000001()");
-        assert_eq!(&wasm, b"\0__wbg_set_0000000000000001\x01__wbg_get_0000000000000000");
-    }
-
-    #[test]
-    fn what_is_no_hash_of_the_glue_stays() {
-        let mut wasm = *b"_0123456789abcdef";
-        number_names(&mut b"const a_b = '_0123456789abcdef0';".to_owned(), &mut wasm);
-        assert_eq!(&wasm, b"_0123456789abcdef");
-    }
 
     #[test]
     fn all_ways_into_a_module_are_guarded_or_it_is_said() {
