@@ -15,6 +15,9 @@
 //! milliseconds. What happens to one in a millisecond is sorted before it happens,
 //! and every random number is a hash of what it is for. So the same seed gives the
 //! same result on any number of threads.
+//!
+//! A large crowd's memory is many times what the processor's caches hold. What an event
+//! will look at is known a few events before, and read then (`ahead`).
 
 mod ahead;
 mod coord;
