@@ -35,7 +35,7 @@ const _: () = assert!(size_of::<Slot>() <= 64);
 /// Some connections; mostly none, which takes little room.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Failed(
-    #[expect(clippy::box_collection, reason = "is seldom there")] Option<Box<Vec<Link>>>,
+    #[allow(clippy::box_collection, reason = "is seldom there")] Option<Box<Vec<Link>>>,
 );
 
 impl Failed {
