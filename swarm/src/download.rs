@@ -284,7 +284,7 @@ impl Download {
             }
             Input::LinkProgress { link, chunk, received } => {
                 let more = self.progress(link, chunk, received);
-                network.progress(link, more, self.origin.outstanding(), now);
+                network.progress(link, more, self.before(), now);
             }
             Input::LinkFailed { link, chunk, reason } => {
                 self.refused(link, chunk, reason, now, network);
@@ -375,7 +375,7 @@ impl Download {
         now: Timestamp,
         network: &mut Network,
     ) {
-        network.heard(link, self.origin.outstanding(), now);
+        network.heard(link, self.before(), now);
         self.peer_failed(link, chunk, network);
         match reason {
             ChunkFailReason::NotHeld => self.holders.lacks(link, chunk),
@@ -431,7 +431,7 @@ impl Download {
         now: Timestamp,
         network: &mut Network,
     ) {
-        let size = self.size_of(chunk);
+        let (size, queued) = (self.size_of(chunk), self.before());
         let Some(slot) = self.slots.get_mut(chunk) else {
             if from.is_none() {
                 self.origin.passed(chunk);
@@ -452,8 +452,7 @@ impl Download {
                         State::FromPeer { received, .. } => received,
                         _ => 0,
                     };
-                    let before = self.origin.outstanding();
-                    network.progress(link, size.saturating_sub(received), before, now);
+                    network.progress(link, size.saturating_sub(received), queued, now);
                     network.delivered(link, size, now);
                 } else {
                     self.origin.passed(chunk);

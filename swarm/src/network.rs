@@ -210,7 +210,7 @@ impl Network {
     }
 
     /// A peer is asked for `bytes`, while the origin has still to send the `before`.
-    pub(crate) fn asked(&mut self, link: Link, bytes: u32, before: u64, now: Timestamp) {
+    pub(crate) fn asked(&mut self, link: Link, bytes: u32, before: Option<u64>, now: Timestamp) {
         let silent_from = self.silent_from(before, now);
         let it = self.links.of(link);
         if it.outstanding == 0 {
@@ -228,7 +228,7 @@ impl Network {
     }
 
     /// Something has come over `link`, while the origin has still to send the `before`.
-    pub(crate) fn heard(&mut self, link: Link, before: u64, now: Timestamp) {
+    pub(crate) fn heard(&mut self, link: Link, before: Option<u64>, now: Timestamp) {
         let silent_from = self.silent_from(before, now);
         let Some(it) = self.links.get_mut(link) else { return };
         if std::mem::take(&mut it.awaiting_first) {
@@ -240,14 +240,15 @@ impl Network {
     }
 
     /// When all that is on its way now will have passed the visitor's line, unless that is
-    /// too far ahead.
-    fn silent_from(&self, before: u64, now: Timestamp) -> Timestamp {
+    /// too far ahead; now, if nobody may be waited for that long.
+    fn silent_from(&self, before: Option<u64>, now: Timestamp) -> Timestamp {
+        let Some(before) = before else { return now };
         now + transfer(self.outstanding + before, self.line()).min(MAX_QUEUE)
     }
 
     /// `bytes` of a chunk have come over `link`, while the origin has still to send the
     /// `before`.
-    pub(crate) fn progress(&mut self, link: Link, bytes: u32, before: u64, now: Timestamp) {
+    pub(crate) fn progress(&mut self, link: Link, bytes: u32, before: Option<u64>, now: Timestamp) {
         self.heard(link, before, now);
         let Some(it) = self.links.get_mut(link) else { return };
         if bytes > 0 {
@@ -391,8 +392,8 @@ mod tests {
             let mut network = Network::new();
             network.origin.answered(Timestamp(0), Timestamp(0));
             network.origin.delivered(500_000, Timestamp(1000));
-            network.asked(link, chunk, 0, Timestamp(1000));
-            network.progress(link, 100_000, before, Timestamp(2000));
+            network.asked(link, chunk, Some(0), Timestamp(1000));
+            network.progress(link, 100_000, Some(before), Timestamp(2000));
             network.give_up_at(link, Timestamp(1000), true) - (Timestamp(2000) + STALL_TIMEOUT)
         };
         // 262,144 bytes at 500,000 a second, and what the origin has to send beside them.

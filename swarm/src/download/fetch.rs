@@ -93,7 +93,7 @@ impl Download {
                     let chunk = slot.chunk;
                     slot.state = State::FromPeer { link, since: now, received: 0 };
                     slot.kept = None;
-                    let before = self.origin.outstanding();
+                    let before = self.before();
                     network.asked(link, layout.size_of(chunk), before, now);
                     self.commands.push_back(Command::RequestChunk { link, chunk });
                     self.note_when_late(chunk, link, layout, now, network);
@@ -288,6 +288,13 @@ impl Download {
         self.readers.any_player()
             && !self.is_thin(network)
             && network.is_as_fast_as_origin(self.readers.pace(), now)
+    }
+
+    /// Bytes of the origin behind which peers may have to wait on the visitor's line; `None`
+    /// where not even that is an excuse: without slack an image is never late.
+    pub(super) fn before(&self) -> Option<u64> {
+        let is_strict = self.slack.is_zero() && !self.readers.any_player();
+        (!is_strict).then(|| self.origin.outstanding())
     }
 
     /// Whether a player's line may be hardly faster than its film.
