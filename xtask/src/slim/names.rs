@@ -171,10 +171,10 @@ fn push_bytes(content: &mut Vec<u8>, bytes: &[u8]) {
 
 fn push_number(content: &mut Vec<u8>, mut number: usize) {
     while number >= 0x80 {
-        content.push((number & 0x7f) as u8 | 0x80);
+        content.push(number.to_le_bytes()[0] | 0x80);
         number >>= 7;
     }
-    content.push(number as u8);
+    content.push(number.to_le_bytes()[0]);
 }
 
 #[cfg(test)]
