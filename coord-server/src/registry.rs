@@ -348,17 +348,13 @@ impl Registry {
 
     /// Gives those who are named the offers that were ready, and says to whom, up to the first
     /// that cannot be passed on.
-    fn offer(
-        &mut self,
-        from: Asker,
-        named: &[PeerId],
-        sdps: Vec<String>,
-        now: f64,
-    ) -> Vec<Effect> {
+    fn offer(&mut self, from: Asker, named: &[PeerId], sdps: Vec<String>, now: f64) -> Vec<Effect> {
         let mut effects = Vec::new();
         let mut to = Vec::new();
         for (&peer, sdp) in named.iter().zip(sdps) {
-            let Ok(Some(effect)) = self.relay(from, peer, Signal::Offer { sdp }, now) else { break };
+            let Ok(Some(effect)) = self.relay(from, peer, Signal::Offer { sdp }, now) else {
+                break;
+            };
             effects.push(effect);
             to.push(peer);
         }

@@ -97,7 +97,8 @@ async fn offers_that_are_ready_go_to_those_whom_the_next_join_names() {
     let server = Server::start(&site).await;
     let (mut seed, mut page) = (server.page(1).await, server.page(2).await);
     seed.join(CONTENT, 0).await;
-    let ready = |sdps: &[&str]| ToCoord::Offers { sdps: sdps.iter().map(|&it| it.into()).collect() };
+    let ready =
+        |sdps: &[&str]| ToCoord::Offers { sdps: sdps.iter().map(|&it| it.into()).collect() };
 
     page.say(&ready(&["v=0\r\na=first", "v=0\r\na=second"])).await;
     page.say(&join(CONTENT)).await;
