@@ -284,7 +284,7 @@ impl Download {
             }
             Input::LinkProgress { link, chunk, received } => {
                 let more = self.progress(link, chunk, received);
-                network.progress(link, more, self.before(), now);
+                self.stale |= network.progress(link, more, self.before(), now);
             }
             Input::LinkFailed { link, chunk, reason } => {
                 self.refused(link, chunk, reason, now, network);

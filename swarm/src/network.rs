@@ -247,14 +247,23 @@ impl Network {
     }
 
     /// `bytes` of a chunk have come over `link`, while the origin has still to send the
-    /// `before`.
-    pub(crate) fn progress(&mut self, link: Link, bytes: u32, before: Option<u64>, now: Timestamp) {
+    /// `before`. Whether they are the first by which its rate is known, so that it may have
+    /// room for more.
+    pub(crate) fn progress(
+        &mut self,
+        link: Link,
+        bytes: u32,
+        before: Option<u64>,
+        now: Timestamp,
+    ) -> bool {
         self.heard(link, before, now);
-        let Some(it) = self.links.get_mut(link) else { return };
+        let Some(it) = self.links.get_mut(link) else { return false };
+        let was_unknown = it.rate.get().is_none();
         if bytes > 0 {
             it.rate.sample(bytes.into(), now - it.busy_since);
             it.busy_since = now;
         }
+        was_unknown && it.rate.get().is_some()
     }
 
     /// A chunk of `bytes` has come whole over `link`.
