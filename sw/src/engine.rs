@@ -29,14 +29,6 @@ use crate::site::Site;
 /// with the same version and the same peers.
 const LINGER_MS: u32 = 15_000;
 
-/// A segment has the slack divided by this: with the usual slack, the time in which a peer
-/// of whom nothing is known yet is taken to send a chunk.
-const SEGMENT_SLACK: u32 = 2;
-
-/// And it has no more than this, whatever the slack: players take a request for dead whose bytes do not come,
-/// video.js after one and a half times what a segment plays, Shaka Player after 5 s.
-const MAX_SEGMENT_SLACK: Duration = Duration::from_millis(2500);
-
 /// The worker's state and the loop around it.
 pub struct Engine(RefCell<State>);
 
@@ -112,21 +104,22 @@ impl Engine {
     }
 
     /// Starts a session. `segment`: for one of the pieces of a film that a player asks for
-    /// one after another. If it were as late with each of them as the slack allows, it would
-    /// run dry.
+    /// one after another.
     pub fn start_session(&self, url: &str, config: SiteConfig, segment: bool) -> SessionId {
         let mut state = self.state();
         let id = SessionId(state.next_session);
         state.next_session += 1;
-        let slack = Duration::from_millis(config.slack_ms.into());
-        let settings = Settings {
+        let mut settings = Settings {
             policy: config.policy,
-            slack: if segment { (slack / SEGMENT_SLACK).min(MAX_SEGMENT_SLACK) } else { slack },
+            slack: Duration::from_millis(config.slack_ms.into()),
             slack_percent: config.slack_percent,
             mixed_http_percent: config.mixed_http_percent,
-            among_peers: segment && state.pages.links().next().is_some(),
+            among_peers: false,
             seed: seed(),
         };
+        if segment {
+            settings = settings.for_segment(state.pages.links().next().is_some(), &state.network);
+        }
         let session = Session::new(url, config, Download::new(&settings));
         state.sessions.insert(id, session);
         id

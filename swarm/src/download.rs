@@ -27,6 +27,17 @@ use crate::{Command, Input, Link, Network, OriginRequest, Timestamp};
 /// Later than anything.
 const NEVER: Timestamp = Timestamp(u64::MAX);
 
+/// A segment has the slack divided by this: with the usual slack, the time in which a peer
+/// of whom nothing is known yet is taken to send a chunk.
+const SEGMENT_SLACK: u32 = 2;
+
+/// By this on a line that may be hardly faster than the film.
+const THIN_SEGMENT_SLACK: u32 = 24;
+
+/// And it has no more than this, whatever the slack: players take a request for dead whose bytes
+/// do not come, video.js after one and a half times what a segment plays, Shaka Player after 5 s.
+const MAX_SEGMENT_SLACK: Duration = Duration::from_millis(2500);
+
 /// What the site and the page chose.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -47,6 +58,17 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The same for one of the pieces of a film that a player asks for one after another. If it
+    /// were as late with each of them as the slack allows, it would run dry; on a line that may be
+    /// hardly faster than the film it would if it were late by more than a little. `connected`:
+    /// whether the visitor has peers already.
+    #[must_use]
+    pub fn for_segment(self, connected: bool, network: &Network) -> Self {
+        let share = if network.is_thin() { THIN_SEGMENT_SLACK } else { SEGMENT_SLACK };
+        let slack = (self.slack / share).min(MAX_SEGMENT_SLACK);
+        Self { slack, among_peers: connected, ..self }
+    }
+
     pub(crate) fn slack(&self) -> Slack {
         Slack { fixed: self.slack, percent: self.slack_percent }
     }

@@ -13,6 +13,7 @@ use self::links::Links;
 use self::meter::Meter;
 pub(crate) use self::origin::OriginPace;
 use self::rate::Rate;
+use crate::readers::ASSUMED_PACE;
 use crate::{Link, Timestamp};
 
 /// Most bytes asked for and not yet received on one connection until it has
@@ -331,6 +332,11 @@ impl Network {
     /// The same, and nothing as long as nothing has come over it.
     pub(crate) fn seen_of_line(&self) -> u64 {
         self.meter.peak().max(self.origin.measured_rate())
+    }
+
+    /// Whether the visitor's line, as far as it has been seen, may be hardly faster than a film.
+    pub(crate) fn is_thin(&self) -> bool {
+        (1..ASSUMED_PACE).contains(&self.seen_of_line())
     }
 
     /// When a request made at `since` over `link`, of which something has come or

@@ -33,7 +33,7 @@ const START_SLACK: u32 = 4;
 
 /// What a player is taken to play until its pace is known, in bytes per second: a
 /// film of 8 Mbit/s.
-const ASSUMED_PACE: u64 = 1_000_000;
+pub const ASSUMED_PACE: u64 = 1_000_000;
 
 /// And what it is taken to want at once until then, whatever its film needs.
 const NEAR_BYTES: u64 = 2 * 1024 * 1024;

@@ -489,7 +489,10 @@ impl Viewer {
             Mode::Swarm(settings) => {
                 let (id, slot) = (self.id.0.into(), slot.0.into());
                 let seed = dice::hash(ctx.world.seed, Purpose::Scheduler, id, slot);
-                let settings = dcdn_swarm::Settings { seed, ..settings.clone() };
+                let mut settings = dcdn_swarm::Settings { seed, ..settings.clone() };
+                if self.app.plays_segments() {
+                    settings = settings.for_segment(self.is_connected(), &self.network);
+                }
                 Some(Box::new(Download::new(&settings)))
             }
         };

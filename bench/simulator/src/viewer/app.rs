@@ -71,6 +71,11 @@ impl App {
         matches!(self.plan, Plan::Video { .. })
     }
 
+    /// Whether each of its contents is a segment of the same film.
+    pub fn plays_segments(&self) -> bool {
+        matches!(self.plan, Plan::Live { .. })
+    }
+
     /// From when it takes more, at the earliest now.
     pub fn wants_at(&self, now: u64) -> u64 {
         self.player.as_ref().map_or(now, |player| player.wants_at(now))

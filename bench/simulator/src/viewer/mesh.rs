@@ -115,6 +115,11 @@ impl Viewer {
         self.members.iter().find(|it| it.link == Some(link)).map(|member| member.peer)
     }
 
+    /// Whether there are peers, for whatever content.
+    pub(super) fn is_connected(&self) -> bool {
+        self.members.iter().any(|member| member.link.is_some())
+    }
+
     fn swarm(&mut self, content: ContentNo) -> Option<&mut Swarm> {
         self.swarms.iter_mut().find(|swarm| swarm.content == content)
     }
