@@ -36,7 +36,7 @@ const THIN_SEGMENT_SLACK: u32 = 24;
 
 /// And it has no more than this, whatever the slack: players take a request for dead whose bytes
 /// do not come, video.js after one and a half times what a segment plays, Shaka Player after 5 s.
-const MAX_SEGMENT_SLACK: Duration = Duration::from_millis(2500);
+pub(crate) const MAX_SEGMENT_SLACK: Duration = Duration::from_millis(2500);
 
 /// What the site and the page chose.
 #[derive(Clone, Debug)]

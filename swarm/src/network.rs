@@ -387,7 +387,10 @@ fn carried(time: Duration, rate: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use dcdn_protocol::PolicyName;
+
     use super::*;
+    use crate::download::{MAX_SEGMENT_SLACK, Settings};
 
     #[test]
     fn the_origin_takes_longer_for_what_comes_behind_what_it_was_asked_for_already() {
@@ -398,6 +401,30 @@ mod tests {
         assert_eq!(alone, Duration::from_millis(600));
         let behind = network.origin_takes(250_000, 1_000_000);
         assert_eq!(behind, alone + Duration::from_millis(2000));
+    }
+
+    #[test]
+    fn a_segment_is_hardly_late_over_a_line_that_may_be_no_faster_than_its_film() {
+        let slack = |slack_ms: u64, line: Option<u32>| {
+            let mut network = Network::new();
+            if let Some(bytes) = line {
+                network.origin.answered(Timestamp(0), Timestamp(0));
+                network.origin.delivered(bytes, Timestamp(1000));
+            }
+            let settings = Settings {
+                policy: PolicyName::Adaptive,
+                slack: Duration::from_millis(slack_ms),
+                slack_percent: 0,
+                mixed_http_percent: None,
+                among_peers: false,
+                seed: 0,
+            };
+            settings.for_segment(true, &network).slack
+        };
+        assert_eq!(slack(3000, Some(600_000)), Duration::from_millis(125));
+        assert_eq!(slack(3000, Some(5_000_000)), Duration::from_millis(1500));
+        assert_eq!(slack(3000, None), Duration::from_millis(1500), "nothing is known of the line");
+        assert_eq!(slack(60_000, None), MAX_SEGMENT_SLACK, "players are no more patient");
     }
 
     #[test]
